@@ -64,8 +64,8 @@ class LayerReceiver:
         """See `Receiver`."""
         self.layer.on_messages_missed(group, missed)
 
-    def on_own_channel(self, worker: str) -> None:
-        """See `Receiver`. Only interface servers write into those."""
+    def on_news(self, what: str, node: str) -> None:
+        """See `Receiver`. They are for interface servers and workers."""
 
     def on_dead(self, node: str) -> None:
         """See `Receiver`. No other process depends on this one."""

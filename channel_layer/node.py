@@ -31,6 +31,7 @@ from channel_layer.messaging.outbox import Outbox
 from channel_layer.messaging.pubsub import PubSub
 from channel_layer.messaging.shared_channels import SharedChannels
 from channel_layer.protocol.codec import pack
+from channel_layer.protocol.keys import OWN_CHANNEL
 from channel_layer.protocol.names import node_name
 from channel_layer.protocol.packets import Packet
 from channel_layer.receiver import Receiver
@@ -44,8 +45,6 @@ from channel_layer.settings import RedisSettings
 
 log: Final = logging.getLogger("towpath.node")
 
-#: News: a worker has started that reads a channel of its own.
-OWN_CHANNEL: Final = "own channel"
 #: How long a process that shuts down waits until Redis has its packets. Packets for dead processes never get there, and a worker exits
 #: by force 4 s beyond its graceful timeout (worker/lifecycle/shutdown_deadline.py).
 FLUSH_TIMEOUT_S: Final = 3.0
@@ -284,12 +283,12 @@ class Node:
                 self._receiver.on_resync_needed()
         elif what == "generation":
             self._channels.generation_announced(node)
-        elif what == OWN_CHANNEL:
-            self._receiver.on_own_channel(node)
         elif what == "leaving":
             self._peers.peer_left(node)
         elif what == "dead":
             self._peers.confirm_dead(node)
+        else:
+            self._receiver.on_news(what, node)
 
     def _on_peer_dead(self, node: str) -> None:
         self.counters["peers.dead"] += 1

@@ -22,8 +22,8 @@ class Receiver(Protocol):
         They were published while the subscription was away. The node has counted them.
         """
 
-    def on_own_channel(self, worker: str) -> None:
-        """A worker has started that reads a channel of its own."""
+    def on_news(self, what: str, node: str) -> None:
+        """Handle news that do not concern the node itself: `OWN_CHANNEL`, `REBALANCE`, and what later versions publish."""
 
     def on_dead(self, node: str) -> None:
         """A process that shared connections with this one is dead; all packets that it had sent have been handled."""

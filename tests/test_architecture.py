@@ -303,6 +303,7 @@ SHELLS = (
     "towpath/status/lease_reader.py",
     "towpath/status/mixed_apps.py",  # asks Redis
     "towpath/status/other_keys.py",
+    "towpath/status/rebalance.py",
     "towpath/status/redis_check.py",
     "towpath/status/redis_client.py",
     "towpath/status/redis_rights.py",

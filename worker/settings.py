@@ -32,6 +32,7 @@ class WorkerSettings:
         True  #: interface servers may send requests without the shared channel, as long as places are free
     )
     resume_websockets: bool = False  #: every accept asks for hand-off; else only those with `resumable`
+    rebalance_per_s: int = 50  #: WebSockets that are handed over per second to level the fleet; 0: on request
     channel_capacity: int = CAPACITY  #: of channels to which the application sends
     channel_expiry_s: float = EXPIRY_S  #: of its messages
     #: Shared channels of the application, or patterns of their names. With any, this worker receives their messages and takes no

@@ -21,6 +21,11 @@ def own_channel(channel: str, worker: str) -> str:
     return f"{channel}{OWN_CHANNEL_SIGN}{worker}"
 
 
+#: News: a worker has started that reads a channel of its own.
+OWN_CHANNEL: Final = "own channel"
+#: News: workers shall level the numbers of their WebSockets now.
+REBALANCE: Final = "rebalance"
+
 #: The one consumer group of every shared channel.
 GROUP: Final = "workers"
 

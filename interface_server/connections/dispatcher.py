@@ -18,6 +18,7 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.flow_control import Budget
 from channel_layer.protocol.illegal_move import IllegalMove
+from channel_layer.protocol.keys import OWN_CHANNEL
 from channel_layer.protocol.link import INTERFACE_SERVER
 from channel_layer.protocol.packets import MALFORMED, AdoptionRefusal
 from channel_layer.protocol.scope import Scope
@@ -234,10 +235,10 @@ class Dispatcher:
         """See `Receiver.on_messages_missed`."""
         self.members.report_missed(group)
 
-    def on_own_channel(self, worker: str) -> None:
-        """See `Receiver.on_own_channel`."""
-        if self._own is not None:
-            self._own.announced(worker)
+    def on_news(self, what: str, node: str) -> None:
+        """See `Receiver.on_news`."""
+        if what == OWN_CHANNEL and self._own is not None:
+            self._own.announced(node)
 
     def on_dead(self, node: str) -> None:
         """See `Receiver.on_dead`."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from channel_layer.protocol.events import Event
+from channel_layer.protocol.keys import REBALANCE
 from interface_server.connections.dispatcher import Dispatcher as InterfaceDispatcher
 from interface_server.settings import InterfaceSettings
 from tests.simulation.process import Process
@@ -114,6 +115,10 @@ class SpreadWorld(World):
             self._until(lambda new=new: new.started)
             self.drain(old)
             self._until(lambda old=old: not old.alive, STEP_MAX_S)
+
+    def rebalance(self) -> None:
+        """Once, as `towpath rebalance` does it every second."""
+        self._interface.loop.call_soon(lambda: self._interface.dispatcher.node._peers.announce(REBALANCE, ""))
 
     def counts(self) -> list[int]:
         """The sockets of each worker that is ready."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulation.spread import SpreadWorld
-from worker.placement.placement import BOUND_EXTRA, BOUND_FACTOR
+from worker.placement.placement import bound_of
 
 SOCKETS = 700
 #: Nobody comes or goes for so long: what is beyond the bound is handed over by then.
@@ -26,7 +26,7 @@ def spread(world: SpreadWorld) -> str:
     """How many sockets each worker has, if one has too many."""
     counts = world.counts()
     assert sum(counts) == SOCKETS, "each socket has one owner"
-    bound = BOUND_FACTOR * SOCKETS / len(counts) + BOUND_EXTRA
+    bound = bound_of(SOCKETS / len(counts))
     return "" if max(counts) <= bound else f"{counts}, where {bound:.0f} is the bound"
 
 
@@ -38,7 +38,7 @@ def moved(world: SpreadWorld) -> Counter[int]:
 
 
 def test_no_number_of_reloads_and_scalings_unbalances_a_fleet(world: SpreadWorld) -> None:
-    """P7. Each reload moves each socket once, and leaves no worker with more than 1.25 times the mean and 50.
+    """P7. Each reload moves each socket once, and leaves no worker with more than 1.25 times the mean.
 
     First come, first served gave the first new worker nearly all in the third reload, and what came with a scaling nothing at all.
     """
@@ -68,6 +68,18 @@ def test_what_a_reload_of_an_unbalanced_fleet_leaves_is_levelled_afterwards(worl
     world.wait(2 * CALM_S)
     assert not spread(world)
     assert set(moved(world)) <= {1, 2}
+
+
+def test_a_request_levels_a_fleet_within_ten_seconds_and_moves_no_socket_twice(world: SpreadWorld) -> None:
+    """P7. It waits only until the figures of the new workers are known."""
+    world.begin(1, SOCKETS)
+    world.scale(4)
+    moved(world)
+    for _ in range(10):
+        world.rebalance()
+        world.wait(1.0)
+    assert not spread(world)
+    assert set(moved(world)) == {1}
 
 
 def test_a_client_that_is_tied_to_a_worker_stays_with_it_when_the_fleet_grows() -> None:

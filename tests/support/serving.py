@@ -152,8 +152,8 @@ def running(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
             pass_fds=pass_fds,
+            start_new_session=True,
         )
     server = Server(kind, process, log_path, run_dir, port=port, log_begin=log_begin)
     try:

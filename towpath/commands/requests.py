@@ -1,4 +1,4 @@
-"""The commands that ask a running `serve` for something: `status`, `stop`, `reload` and `scale`."""
+"""The commands that ask running processes for something: `status`, `stop`, `reload`, `scale` and `rebalance`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import click
 
 from towpath.commands import running_serve
 from towpath.commands.group import towpath
-from towpath.config.option_row import RELOAD, SCALE, STATUS, STOP, Values
+from towpath.config.option_row import REBALANCE, RELOAD, SCALE, STATUS, STOP, Values
 from towpath.config.options import options_of
 from towpath.errors import StartFailure
 from towpath.runtime import control_socket, run_dir
@@ -84,6 +84,19 @@ def scale(numbers: tuple[str, ...], **values: Any) -> int:
             raise click.UsageError(f"{text!r} is not worker=N or interface=N, each at most once")
         counts[match[1]] = int(match[2])
     return _ask(values, {"do": "scale", **counts})
+
+
+@options_of(REBALANCE)
+@towpath.command()
+def rebalance(**values: Any) -> int:
+    """Spread the resumable WebSockets over all workers: of a running serve, or at --redis."""
+    from towpath.status.rebalance import Rebalance
+
+    redis, prefix, folder = running_serve.redis_of(values)
+    level = Rebalance(redis, prefix, running_serve.with_its_keys(values, folder))
+    code, sentence = level.run(click.echo)
+    click.echo(f"towpath: {sentence}" if code else sentence, err=bool(code))
+    return code
 
 
 def _ask(values: Values, asked: dict[str, Any]) -> int:

@@ -15,13 +15,15 @@ from towpath.config.service_links import OptionIgnoringLinks
 from worker.settings import WorkerSettings
 
 SERVE, INTERFACE, WORKER, STATUS, STOP = "serve", "interface", "worker", "status", "stop"
-RELOAD, SCALE = "reload", "scale"
+RELOAD, SCALE, REBALANCE = "reload", "scale", "rebalance"
 PROCESSES = frozenset({SERVE, INTERFACE, WORKER})
 FOR_INTERFACE = frozenset({SERVE, INTERFACE})
 FOR_WORKER = frozenset({SERVE, WORKER})
 ONLY_SERVE = frozenset({SERVE})
 ONLY_WORKER = frozenset({WORKER})
-FIND_SERVE = frozenset({SERVE, STATUS, STOP, RELOAD, SCALE})
+FIND_SERVE = frozenset({SERVE, STATUS, STOP, RELOAD, SCALE, REBALANCE})
+#: Commands that read the leases, also where processes run without a `serve`.
+FIND_REDIS = frozenset({STATUS, REBALANCE})
 
 SECONDS = Seconds()
 COUNT = Whole(min=1, max=10**6)

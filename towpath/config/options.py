@@ -16,6 +16,7 @@ from channel_layer.settings import MEBIBYTE
 from towpath.config.channel_options import CHANNEL_ROWS
 from towpath.config.option_row import (
     COUNT,
+    FIND_REDIS,
     FIND_SERVE,
     FOR_INTERFACE,
     FOR_WORKER,
@@ -25,7 +26,6 @@ from towpath.config.option_row import (
     ONLY_WORKER,
     PROCESSES,
     SECONDS,
-    STATUS,
     Row,
 )
 from towpath.config.option_types import (
@@ -94,11 +94,11 @@ ROWS: tuple[Row, ...] = (
     Row("--interfaces-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --interfaces if not given.", (), Whole(1, 1024)),
     Row("--workers-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --workers if not given.", (), Whole(1, 4096)),
     Row(
-        "--redis", PROCESSES | {STATUS}, "URL of Redis or Valkey. `serve` starts one of its own without it.",
+        "--redis", PROCESSES | FIND_REDIS, "URL of Redis or Valkey. `serve` starts one of its own without it.",
         ("redis.url",), REDIS_URL, more={"default": None}, elsewhere="Look here, for processes that run without a `serve`.",
     ),
     Row(
-        "--redis-url-file", PROCESSES | {STATUS}, "File that holds this URL; read again at each attempt to connect.",
+        "--redis-url-file", PROCESSES | FIND_REDIS, "File that holds this URL; read again at each attempt to connect.",
         ("redis.url",), UrlFile(), more={"default": None}, also_env=("TOWPATH_REDIS_FILE",),
         elsewhere="The same, where a file holds the URL.",
     ),
@@ -106,14 +106,14 @@ ROWS: tuple[Row, ...] = (
         "--redis-wait", PROCESSES, "Seconds to wait at the start for a Redis that is not there yet.",
         ("redis.redis_wait_s",), SECONDS,
     ),
-    Row("--prefix", PROCESSES | {STATUS}, "In front of every Redis key.", ("redis.prefix",)),
+    Row("--prefix", PROCESSES | FIND_REDIS, "In front of every Redis key.", ("redis.prefix",)),
     Row(
-        "--encryption-key-file", PROCESSES | {STATUS},
+        "--encryption-key-file", PROCESSES | FIND_REDIS,
         "File with one key per line: what crosses Redis is encrypted with the first, and decrypted with all.",
         ("redis.encryption_key_file",), KeyFilePath(), more={"default": None},
     ),
     Row(
-        "--encryption-keys", PROCESSES | {STATUS}, "The keys themselves. In the environment only.", ("redis.encryption_keys",),
+        "--encryption-keys", PROCESSES | FIND_REDIS, "The keys themselves. In the environment only.", ("redis.encryption_keys",),
         EncryptionKeys(), more={"hidden": True, "callback": EncryptionKeys.refuse_on_command_line},
     ),
     Row(
@@ -172,6 +172,11 @@ ROWS: tuple[Row, ...] = (
         "--resume-websockets", FOR_WORKER,
         "Hand over every open WebSocket when a worker leaves; without it only those whose accept asks for it.",
         ("worker.resume_websockets",), more={"is_flag": True},
+    ),
+    Row(
+        "--rebalance-rate", FOR_WORKER,
+        "WebSockets per second that a worker with too many hands over by itself; 0: only when `towpath rebalance` asks for it.",
+        ("worker.rebalance_per_s",), COUNT_OR_OFF,
     ),
     Row(
         "--sticky", PROCESSES, "Keep a client with the worker that it had before: by a `cookie`, or by its `address`.",

@@ -1,5 +1,6 @@
 """The state of a deployment: read from Redis, checked, shown.
 
-May import errors.py, channel_layer and worker/background/channel_names.py; receivers.py is a core.
+May import errors.py, channel_layer, worker/background/channel_names.py and worker/placement/placement.py; receivers.py and spread.py are
+cores.
 Begin with report.py.
 """

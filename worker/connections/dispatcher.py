@@ -18,6 +18,7 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.deployment import another_application, why_refused
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.illegal_move import IllegalMove
+from channel_layer.protocol.keys import REBALANCE
 from channel_layer.protocol.link import WORKER
 from channel_layer.protocol.packets import MALFORMED
 from worker.connections.context import WorkerContext
@@ -69,7 +70,7 @@ class Dispatcher:
             dead_letter=settings.channel_dead_letter,
             direct=settings.direct_dispatch and not settings.channels,
         )
-        placement = PlacementWatch(context, self.registry)
+        placement = PlacementWatch(context, self.registry, settings.rebalance_per_s)
         self.consumer = QueueConsumer(context, self.registry, placement, self.on_packets)
         self.direct = DirectRequests(context, self.registry, self.consumer, self.on_packets)
         self._report = LoadReport(context, self.registry, self.consumer, placement, self.direct)
@@ -175,8 +176,10 @@ class Dispatcher:
         """See `Receiver.on_messages_missed`."""
         self._loop_layer.on_messages_missed(group, missed)
 
-    def on_own_channel(self, worker: str) -> None:
-        """See `Receiver.on_own_channel`. Only interface servers write into those."""
+    def on_news(self, what: str, node: str) -> None:
+        """See `Receiver.on_news`."""
+        if what == REBALANCE:
+            self.consumer.placement.request_rebalancing()
 
     def on_dead(self, node: str) -> None:
         """See `Receiver.on_dead`."""

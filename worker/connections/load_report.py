@@ -67,6 +67,7 @@ class LoadReport:
             **self._held(),
             "draining": admission is Admission.DRAINING,
             "gives_way": node.yields_to_newer,
+            "handing_over": self._placement.handing_over,
             "fellows": node.same_role_count,
             "free": dict.fromkeys(CHANNEL_OF_KIND, 0) if admission is Admission.PAUSED else self._free(),
             "lag_ms": round(self._consumer.lag.seconds * 1000, 1),

@@ -20,15 +20,25 @@ log: Final = logging.getLogger("towpath.worker")
 class PlacementWatch:
     """The placement of one worker's WebSockets."""
 
-    def __init__(self, context: WorkerContext, registry: ConnectionRegistry) -> None:
+    def __init__(self, context: WorkerContext, registry: ConnectionRegistry, rebalance_per_s: int) -> None:
+        """rebalance_per_s: how many WebSockets are handed over in a second to level the fleet; 0: none without a request."""
         self._node = context.node
         self._host = context.host
         self._registry = registry
         self._loop = asyncio.get_running_loop()
         self._placement = Placement()
-        self._rebalancing = Rebalancing()
+        self._rebalancing = Rebalancing(rebalance_per_s)
         self._node.read_peer_leases(True)
         self.needs_leases = True  #: whether the leases of others are worth reading
+
+    @property
+    def handing_over(self) -> int:
+        """How many WebSockets are still to be handed over to level the fleet."""
+        return self._rebalancing.left
+
+    def request_rebalancing(self) -> None:
+        """Level the fleet as soon as the figures of the others are known. It is requested again as long as it is wanted."""
+        self._rebalancing.request(self._loop.time())
 
     def _own(self) -> int:
         return self._host.websocket_count + self._registry.reserved["websocket"]

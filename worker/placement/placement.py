@@ -22,10 +22,11 @@ from typing import Any, Final
 
 from channel_layer.messaging.generations import DEFER_TO_NEWER_S
 
+#: By so much at least a share, and a bound, is above the mean: in small fleets a few sockets are no burden, and not worth a move.
 SHARE_FACTOR: Final = 1.1
-SHARE_EXTRA: Final = 25
+SHARE_EXTRA: Final = 5
 BOUND_FACTOR: Final = 1.25
-BOUND_EXTRA: Final = 50
+BOUND_EXTRA: Final = 10
 DEFER_S: Final = (
     0.05  #: how long a worker that has its share defers, or twice that; with twice its share, twice as long
 )
@@ -69,8 +70,8 @@ class Placement:
         if not held:  # interface servers of an earlier version do not report it
             held = own + sum(lease["websockets"] for lease in workers)
         mean = max(held, own) / self._workers(len(staying), now) if staying else math.inf
-        self.share = mean * SHARE_FACTOR + SHARE_EXTRA
-        self.bound = mean * BOUND_FACTOR + BOUND_EXTRA
+        self.share = share_of(mean)
+        self.bound = bound_of(mean)
 
     def defer_s(self, own: int, yields_to_newer: bool) -> float:
         """How long this worker defers. yields_to_newer: to a newer generation, while one of its workers is within its bound."""
@@ -99,6 +100,16 @@ class Placement:
         count = others + (now >= self._began + SUCCEEDS_S)
         self._counts = [(since, before) for since, before in self._counts if now - since < SETTLED_S] + [(now, count)]
         return max(1, *(number for _, number in self._counts))
+
+
+def share_of(mean: float) -> float:
+    """How many WebSockets a worker takes before it defers to others."""
+    return max(mean * SHARE_FACTOR, mean + SHARE_EXTRA)
+
+
+def bound_of(mean: float) -> float:
+    """How many WebSockets a worker keeps, if it can hand over the others."""
+    return max(mean * BOUND_FACTOR, mean + BOUND_EXTRA)
 
 
 def can_take(lease: Mapping[str, Any]) -> bool:

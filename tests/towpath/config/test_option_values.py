@@ -29,7 +29,7 @@ CHANGED = {
     "ws_per_message_deflate": "true", "proxy_headers": "false",
     "server_header": "false", "date_header": "false", "access_log": "false", "factory": "true", "reuse_port": "true",
     "limit_max_requests": "10", "limit_max_requests_jitter": "2", "max_worker_age": "3", "max_worker_rss": "1GiB",
-    "channel_capacity": "7", "channel_expiry": "9", "direct_dispatch": "false",
+    "channel_capacity": "7", "channel_expiry": "9", "direct_dispatch": "false", "rebalance_rate": "7",
     "worker_timeout": "5", "loop": "asyncio",
     "encryption_keys": "K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72 9f86d081884c7d659a2feaa0c55ad0159",
 }  # fmt: skip

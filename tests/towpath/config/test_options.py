@@ -9,11 +9,11 @@ import pytest
 from interface_server.settings import InterfaceSettings
 from tests.towpath.config.parsing import parse
 from towpath.config import option_values
-from towpath.config.option_row import DEFAULTS, INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, Row
+from towpath.config.option_row import DEFAULTS, INTERFACE, REBALANCE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, Row
 from towpath.config.options import ROWS
 from worker.settings import WorkerSettings
 
-COMMANDS = (SERVE, INTERFACE, WORKER, STATUS, STOP, RELOAD, SCALE)
+COMMANDS = (SERVE, INTERFACE, WORKER, STATUS, STOP, RELOAD, SCALE, REBALANCE)
 
 #: uvicorn's names that mean the same here, so that its users need not learn ours.
 UVICORN = """--host --port --uds --fd --workers --app-dir --factory --interface --lifespan --loop --root-path --proxy-headers
