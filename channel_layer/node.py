@@ -82,9 +82,9 @@ class Node:
         )
         self._sentinels = SentinelWatch(context.address, self._follow)
         self._lease = LeaseRenewal(context, lease_facts(context), _RenewalObserver(self))
+        self.figures = self._lease.figures
         # Bound once, since each is called for each connection or message.
-        self.acquire_peer = self._peers.acquire
-        self.release_peer = self._peers.release
+        self.acquire_peer, self.release_peer = self._peers.acquire, self._peers.release
         self.is_gone = self._peers.is_gone
         self.is_certainly_gone = self._peers.is_certainly_gone
         self.read_inbox_up = self._peers.read_inbox_up

@@ -6,6 +6,7 @@ The global reactor is installed and imported here and nowhere else: Twisted's as
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Any, cast
 
@@ -52,11 +53,16 @@ def run(
 
 async def _main(settings: InterfaceSettings, surroundings: tuple[AllLeave, bool, ServiceManager], reactor: Any) -> int:
     try:
-        server = InterfaceServer(settings, *surroundings)
-        loop = asyncio.get_running_loop()
-        for number in stop_signals.to_handle():
-            loop.add_signal_handler(number, server.stop, number)
-        await server.run()
+        with contextlib.ExitStack() as open_ports:
+            server = InterfaceServer(settings, *surroundings)
+            if settings.redis.admin_port:
+                from channel_layer.admin.opening import open_admin  # here, since most processes have no admin port
+
+                server.observe(open_ports.enter_context(contextlib.closing(open_admin(settings.redis))))
+            loop = asyncio.get_running_loop()
+            for number in stop_signals.to_handle():
+                loop.add_signal_handler(number, server.stop, number)
+            await server.run()
     except (OSError, LayerUnavailable, ValueError) as error:
         log.error("the interface server cannot start: %s", error)
         return STARTUP_FAILURE

@@ -7,7 +7,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from channel_layer.process.stop_requests import Meaning, StopRequests
 from interface_server.connections.dispatcher import Dispatcher
@@ -20,11 +20,15 @@ from interface_server.transport.keepalive import KeepaliveSettings
 from interface_server.transport.listening_port import ListeningPort
 from interface_server.transport.spare_descriptors import SpareDescriptors
 
+if TYPE_CHECKING:
+    from channel_layer.admin.admin import Admin
+
 log = logging.getLogger("towpath.interface")
 
 DRAIN_POLL_S = 0.05
 #: By then it is known whether all leave: all may have got the signal at once, and the supervisor gets it as late as we do.
 KNOWN_WITHIN_S = 0.5
+BLOCKED_S_MAX = 30.0  #: a loop that is blocked for longer is not alive, by its admin port
 CLOSING_PART = 0.5  #: of the drain time: in which sockets are closed, at the latest
 
 #: True if every process leaves that accepts from the same listening socket; None if that is not known yet.
@@ -88,6 +92,24 @@ class InterfaceServer:
         self._requests = StopRequests(supervised)
         self._stop: asyncio.Event = asyncio.Event()
         self._at_once = False
+
+    def observe(self, admin: Admin) -> None:
+        """Show this server on its admin port, and measure its responses for it. Call it before `run`."""
+        from channel_layer.admin.admin import ObservedProcess  # here, since most servers measure nothing
+        from interface_server.admin.measurement import Measurement
+
+        measurement = Measurement(self._dispatcher, self._context.health.paths)
+        self._context.measure(measurement, measurement)
+        self._dispatcher.measure_waits(measurement.queue_wait.observe)
+        admin.observe(
+            ObservedProcess(
+                node=self._dispatcher.node,
+                ready=lambda: self._port is not None and self._dispatcher.ready,
+                stopping=self._stop.is_set,
+                blocked_s_max=BLOCKED_S_MAX,
+                more=measurement.figures,
+            )
+        )
 
     async def run(self) -> None:
         """Serve until `stop` is called; raises OSError or LayerUnavailable if it cannot begin."""

@@ -53,6 +53,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "redis encryption",
         "current_connection receiver",
         "protocol",
+        "admin",
         "process",
         "settings errors",
     ),
@@ -60,7 +61,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "__main__",
         "server",
         "protocol_factory",
-        "http1 websocket",
+        "admin http1 websocket",
         "http",
         "connections",
         "groups",
@@ -131,6 +132,7 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
     ),
     "httptools": ("interface_server/http1/parser.py",),
     "msgpack": ("channel_layer/protocol/codec.py",),
+    "prometheus_client": ("channel_layer/admin/exposition.py",),
     "redis": (
         "towpath/status/redis_client.py",
         "towpath/status/redis_status.py",
@@ -178,6 +180,11 @@ SHELLS = (
     "channel_layer/layer.py",
     "channel_layer/layer_thread.py",
     "channel_layer/node.py",
+    "channel_layer/admin/admin.py",
+    "channel_layer/admin/exposition.py",  # logs
+    "channel_layer/admin/listener.py",
+    "channel_layer/admin/loop_delay.py",
+    "channel_layer/admin/opening.py",  # listens
     "channel_layer/encryption/encryption.py",
     "channel_layer/encryption/key_file.py",  # reads a file, by the clock
     "channel_layer/application/application_channels.py",  # draws names
@@ -227,6 +234,7 @@ SHELLS = (
     "interface_server/protocol_factory.py",
     "interface_server/server.py",
     "interface_server/timers.py",
+    "interface_server/admin/measurement.py",
     "interface_server/affinity/worker_channels.py",
     "interface_server/connections/closed_client.py",
     "interface_server/connections/direct_dispatch.py",

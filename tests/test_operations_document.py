@@ -11,6 +11,7 @@ from pathlib import Path
 
 from channel_layer.protocol import close_codes
 from interface_server.connections.interfaces import EndReason
+from interface_server.connections.transitions import MAY_REQUEUE, MOVES, Action, Trigger
 from towpath.config.option_row import Row
 from towpath.config.options import ROWS
 
@@ -65,7 +66,15 @@ FAMILIES: dict[str, Callable[[], set[str]]] = {
     "refused.websocket_": lambda: {"<status>"},
     "closed.": lambda: first_arguments("_end_slow"),
     "aborted.": lambda: counters_of_terminations(),
+    "requeued.": lambda: {trigger.name.lower() for trigger in (*MAY_REQUEUE, *requeueing())},
 }
+
+
+def requeueing() -> set[Trigger]:
+    """The triggers that lead to another epoch, by the table."""
+    return {
+        trigger for moves in MOVES.values() for trigger, (_, action) in moves.items() if action is Action.OPEN_AGAIN
+    }
 
 
 @cache

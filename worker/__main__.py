@@ -10,6 +10,7 @@ import os
 import random
 import sys
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -33,6 +34,9 @@ from worker.lifecycle.recycling_watch import RecyclingWatch
 from worker.lifecycle.shutdown_watchdog import ShutdownWatchdog
 from worker.lifecycle.supervision import Supervision, Unsupervised
 from worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from channel_layer.admin.admin import Admin
 
 log = logging.getLogger("towpath.worker")
 
@@ -62,6 +66,7 @@ class Worker:
         again = supervision.may_repeat_stop_signal
         self._watchdog = ShutdownWatchdog(settings.graceful_timeout_s, _stuck_s_max(settings), again)
         self._requests = StopRequests(again)
+        self._takes = False  # what it is for, from then on
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
@@ -86,6 +91,7 @@ class Worker:
                 log.info("%s takes connections", self._dispatcher.node.name)
             self._recycling.start()
             self._supervision.report_ready()
+            self._takes = True
             await self._stop.wait()
             await self._until_dismissed()
             await self._background.stop(self._settings.graceful_timeout_s, self._now)
@@ -94,6 +100,18 @@ class Worker:
             self._recycling.stop()
             await self._host.shutdown()
             await self._dispatcher.close()
+
+    def observe(self, admin: Admin) -> None:
+        """Show this worker on its admin port. Call it before `run`."""
+        from channel_layer.admin.admin import ObservedProcess  # here, since most workers have no admin port
+
+        admin.observe(ObservedProcess(node=self._dispatcher.node, ready=self._ready, stopping=self._stop.is_set))
+
+    def _ready(self) -> bool:
+        """True while it takes connections, or messages. Any thread may ask."""
+        node = self._dispatcher.node
+        has_lease = node.figures()["lease_age_s"] < self._settings.redis.lease_ttl_s
+        return self._takes and node.connected and has_lease and not self._stop.is_set()
 
     async def _until_dismissed(self) -> None:
         """Go on until the supervisor dismisses this worker, or asks it to stop at once. The graceful timeout begins then."""
@@ -171,11 +189,24 @@ def run(settings: WorkerSettings, supervision: Supervision = ALONE) -> int:
     _set_up_log(settings)
     garbage_collection.collect_less_often()
     home = _give_channel_layer(settings)
-    with contextlib.closing(LoopRunner(LOOPS[settings.loop])) as loop:
+    with _admin(settings) as admin, contextlib.closing(LoopRunner(LOOPS[settings.loop])) as loop:
         application = _load(settings, loop)
         supervision.has_loaded()
         process_log.keep_ours()
-        return loop.run(_main(settings, application, home, supervision, loop))
+        return loop.run(_main(settings, application, home, supervision, admin, loop))
+
+
+def _admin(settings: WorkerSettings) -> contextlib.AbstractContextManager[Admin | None]:
+    """Open the admin port, if there is one: before the application is loaded, which may take long."""
+    if not settings.redis.admin_port:
+        return contextlib.nullcontext()
+    from channel_layer.admin.listener import CannotListen  # here, since most workers have none
+    from channel_layer.admin.opening import open_admin
+
+    try:
+        return contextlib.closing(open_admin(settings.redis))
+    except CannotListen as error:
+        raise StartupError(str(error)) from error
 
 
 def _give_channel_layer(settings: WorkerSettings) -> WorkerHome:
@@ -208,10 +239,13 @@ async def _main(
     application: LoadedApplication,
     home: WorkerHome,
     supervision: Supervision,
+    admin: Admin | None,
     runner: LoopRunner,
 ) -> int:
     try:
         worker = Worker(settings, application, home, supervision)
+        if admin is not None:
+            worker.observe(admin)
         loop = asyncio.get_running_loop()
         signals = stop_signals.to_handle()
         for number in signals:

@@ -19,6 +19,7 @@ def lease_facts(context: NodeContext) -> dict[str, Any]:
         "app": settings.app,
         "mixed_apps": settings.allow_mixed_apps,
         "fleet": fleet_of(settings.generation),
+        "admin_port": settings.admin_port,
     }
     return {
         "role": context.role,

@@ -77,7 +77,9 @@ class LeaseRenewal:
         self._while_blocked: FiguresWhileBlocked = no_figures
         self._moved = False
         self._failure_logged_at: float | None = None  # None: the last renewal succeeded
-        self._turned_at = time.monotonic()  # when the loop last showed that it turns
+        self._turned_at = self._renewed_at = (
+            time.monotonic()
+        )  # when the loop last showed that it turns; when the lease was renewed
         self._blocked_since: float | None = None
         self._loop_thread = threading.get_ident()
         give_up_in_children(self)
@@ -156,14 +158,24 @@ class LeaseRenewal:
         keys = [*self._own_keys, *self._streams, *self._sizes]
         arguments = (content, self._ttl_ms, self._orphan_ttl_ms, self._name, GROUP, len(self._streams))
         found = self._eval(redis_scripts.RENEW, keys, *arguments)
+        self._renewed_at = asked_at
         self._observer.on_renewed(asked_at, bool(found))
 
     def _content(self, now: float) -> dict[str, Any]:
-        blocked_s = self._blocked_s(now)
-        content = {**self._facts, **self._figures, "up_s": round(now - self._began, 1), "blocked_s": blocked_s}
+        return {**self._shown(self._blocked_s(now)), "up_s": round(now - self._began, 1)}
+
+    def _shown(self, blocked_s: float) -> dict[str, Any]:
+        content = {**self._facts, **self._figures, "blocked_s": blocked_s}
         if blocked_s:
             content.update(self._while_blocked(blocked_s))
         return content
+
+    def figures(self) -> dict[str, Any]:
+        """Return what the lease would contain now, and how long ago it was renewed (`lease_age_s`). Any thread may call it."""
+        now = time.monotonic()
+        blocked_s = now - self._turned_at
+        shown = self._shown(blocked_s if blocked_s >= BLOCKED_S else 0.0)
+        return {**shown, "node": self._name, "lease_age_s": now - self._renewed_at}
 
     def _blocked_s(self, now: float) -> float:
         """How long the loop has not turned, or 0.0 below BLOCKED_S. Logs the beginning and the end."""

@@ -72,27 +72,10 @@ class Connection(Link):
     """One connection. `epoch` grows with each owner; sequence numbers and windows begin anew with it."""
 
     __slots__ = (
-        "acceptance",
-        "came",
-        "deaths",
-        "delivered_bytes",
-        "expects_continue",
-        "kept",
-        "kept_bytes",
-        "kind",
-        "may_start_twice",
-        "opening",
-        "owner",
-        "placed",
-        "resume_policy",
-        "sent_directly",
-        "started",
-        "state",
-        "state_blob",
-        "tie",
-        "waiting",
+        "acceptance", "came", "deaths", "delivered_bytes", "expects_continue", "kept", "kept_bytes", "kind", "may_start_twice", "opening",
+        "owner", "placed", "requeued_by", "resume_policy", "sent_directly", "started", "state", "state_blob", "tie", "waiting",
         "waiting_bytes",
-    )
+    )  # fmt: skip
 
     def __init__(self, number: int, request: Request, window: int) -> None:
         """window: how many bytes the client's side takes at first."""
@@ -102,6 +85,7 @@ class Connection(Link):
         self.state = _QUEUED
         self.owner: str | None = None
         self.kind: str = event["type"]
+        self.requeued_by: Trigger  # why its last epoch is over, if that was not its first
         self.tie: Tie | None = None  # to the worker that its client had before
         self.may_start_twice = self.kind != "http" or event["method"] in IDEMPOTENT
         self.deaths: tuple[float, ...] = ()
@@ -147,6 +131,7 @@ class Connection(Link):
                 raise IllegalMove(f"{trigger.name} while {self.state.name}")
             self.state, action = move
         if action is _OPEN_AGAIN:
+            self.requeued_by = trigger
             self._next_epoch()
         return action
 

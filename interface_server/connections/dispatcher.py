@@ -101,6 +101,17 @@ class Dispatcher:
         }
         self._timer: asyncio.TimerHandle | None = None
 
+    def measure_waits(self, observe: Callable[[float], None]) -> None:
+        """Call `observe` with the seconds that a connection has waited on a shared channel, whenever a worker has taken one."""
+
+        def adopted(sender: str, packet: list[Any]) -> None:
+            began_at = self._timeouts.began_at(packet[1])
+            self._adopted(sender, packet)
+            if began_at is not None and self._timeouts.began_at(packet[1]) is None:
+                observe(self._loop.time() - began_at)
+
+        self._handlers[packets.ADOPTED] = adopted
+
     # -- life
 
     async def start(self) -> None:
@@ -149,6 +160,7 @@ class Dispatcher:
             "connections": len(self._connections),
             "websockets": self._websocket_count,
             "queued": len(self._timeouts),
+            "queued_s": round(self._timeouts.longest_s(self._loop.time()), 1),
         }
         totals = {"opened_total": self._opened_count, "direct_total": self.direct.count}
         direct = {"takes_invitations": True, "inviting_workers": self.direct.workers.inviting_count}

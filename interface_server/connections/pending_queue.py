@@ -103,7 +103,7 @@ class PendingQueue:
 
     def put_again(self, queued: QueuedConnection) -> None:
         """Queue the connection for its next epoch."""
-        self._counters["connection.requeued"] += 1
+        self._counters[f"requeued.{queued.connection.requeued_by.name.lower()}"] += 1
         self.put(queued)
 
     def await_outcome(self, queued: QueuedConnection) -> None:

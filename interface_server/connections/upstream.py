@@ -55,8 +55,7 @@ class UpstreamConnection:
     ) -> None:
         """window: as for `Connection`."""
         self.connection = Connection(number, request, window)
-        self.services = services
-        self.client = client
+        self.services, self.client = services, client
         self.writer: ChannelWriter  # the way on which it was queued last
         self.entry_id: bytes | None = None  # on the shared channel, once it is known
         self.packed_bytes, self.leaving = 0, LOST
@@ -87,6 +86,7 @@ class UpstreamConnection:
                 return True
         elif connection.may_read:
             return True
+        self.services.counters["paused.client"] += not self.reading_paused
         self.reading_paused = True
         return False
 

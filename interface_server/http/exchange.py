@@ -103,7 +103,7 @@ class Exchange:
 
     __slots__ = (
         "_context", "_response", "_sink", "_source", "_undelivered_bytes", "_upstream",
-        "head", "last_worker", "request_state", "scope", "write_state",
+        "began_s", "head", "last_worker", "request_state", "scope", "write_state",
     )  # fmt: skip
 
     def __init__(self, context: ServerContext, sink: ResponseSink, source: RequestSource) -> None:
@@ -111,7 +111,7 @@ class Exchange:
         self._sink = sink
         self._source = source
         self._response: Response | None = None  # from its start, unless it is written at once
-        self._undelivered_bytes, self.last_worker = 0, ""
+        self._undelivered_bytes, self.last_worker, self.began_s = 0, "", 0.0
         self._upstream: Upstream | None = None
         self.head: Head | None = None  #: None: no exchange is under way
         self.scope: Scope | None = None
@@ -119,8 +119,6 @@ class Exchange:
         self.write_state: WriteState = AWAITED
 
     mid_message = False  #: a response that is cut off is aborted, so no next owner can go on with it
-
-    # The request, as the connection reads it.
 
     def begin(self, head: Head, scope: Scope) -> None:
         """Begin the exchange of a request whose head has come."""
@@ -201,8 +199,6 @@ class Exchange:
         else:
             self.refuse(RequestError(408, "the request body did not come in time", "body_timeout"))
 
-    # What the dispatcher calls.
-
     @property
     def request(self) -> str:
         return "a request" if self.head is None else str(self.head)
@@ -223,7 +219,7 @@ class Exchange:
             and not self._context.draining
             and self._sink.send_remembered(events)
         ):
-            if self._context.access_log.enabled:
+            if self._context.observed:
                 self._log(events[0]["status"])
             self._upstream = self.head = None
             self.write_state = ANSWERED
@@ -280,7 +276,7 @@ class Exchange:
         begins = self.write_state is not STARTED and response.status  # 0: nothing of it has come yet
         if begins:
             self.write_state = write_step(self.write_state, STARTED)
-            if self._context.access_log.enabled:
+            if self._context.observed:
                 self._log(response.status)
         if response.state is OVER:
             self._responded(response)
@@ -319,7 +315,7 @@ class Exchange:
         """Answer ourselves. Without a head nothing is known about what follows, and the connection ends."""
         Response(self.head is not None and self.head.method == "HEAD").play(answer.events, self._sink)
         self._sink.flush(len(answer.body))
-        if self._context.access_log.enabled:
+        if self._context.observed:
             self._log(answer.status, answer.why)
         self._finish(keep_alive=True)
 
@@ -330,6 +326,10 @@ class Exchange:
             self._upstream.delivered(size_bytes)
 
     def _log(self, status: int, why: str = "") -> None:
+        if (meter := self._context.meter) is not None:
+            meter.responded(self, status)
+        if not self._context.access_log.enabled:
+            return
         if self.head is None or self.scope is None:
             self._context.access_log.refused(*self._source.rejected_request(), status, why)
         else:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from channel_layer.protocol.events import Event
 from interface_server.groups.interfaces import PushedMessage
+from interface_server.http.request import Head
 from interface_server.http.response import Response, ResponseOutput
 
 
@@ -56,6 +57,21 @@ class RequestSource(Protocol):
 
     def rejected_request(self) -> tuple[tuple[str, int] | None, bytes, bytes]:
         """Peer, method and target of a request with a refused head, as far as they were read."""
+
+
+class Measured(Protocol):
+    """An exchange, as a meter sees it."""
+
+    head: Head | None
+    began_s: float
+    """When it was opened at the backend, by the backend that measures (monotonic); 0.0 if it was not."""
+
+
+class ResponseMeter(Protocol):
+    """Gets each response when it begins, if responses are measured."""
+
+    def responded(self, exchange: Measured, status: int) -> None:
+        """Measure a response with this status, and reset `began_s`."""
 
 
 class ResponseEncoder(Protocol):

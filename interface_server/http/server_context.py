@@ -16,6 +16,7 @@ from interface_server.connections.interfaces import Backend
 from interface_server.http.access_log import AccessLog
 from interface_server.http.default_headers import DefaultHeaders
 from interface_server.http.health import Health
+from interface_server.http.interfaces import ResponseMeter
 from interface_server.http.proxy_headers import TrustedPeers
 from interface_server.http.upload_timeouts import UploadTimeouts
 from interface_server.settings import InterfaceSettings
@@ -37,6 +38,7 @@ class ServerContext:
     #: Refusals, drops and cuts by reason, `<what>.<why>` (`refused.head_too_large`): names come from the code, never from a client.
     counters: Counter[str]
     access_log: AccessLog
+    observed: bool  #: responses are logged, measured, or both
     trusted: TrustedPeers | None  #: None: proxy headers are not read
     default_headers: DefaultHeaders
     health: Health
@@ -45,6 +47,7 @@ class ServerContext:
     uploads: UploadTimeouts  #: of requests with an incomplete body
     half_closed: WriteTimeouts  #: of clients that have closed their own direction and wait for an answer
     ticker: Ticker
+    meter: ResponseMeter | None = None
     now: float = 0.0  #: loop.time() at the last tick
     idle_deadline: float = 0.0  #: the present value of `deadline(keep_alive_timeout_s)`
     under_way: int = 0  #: exchanges and WebSockets that are open at the backend
@@ -62,12 +65,14 @@ class ServerContext:
     ) -> ServerContext:
         """Make all parts from `settings`. counters: the dispatcher's, which publishes them. ValueError: a setting has no meaning."""
         health = Health(settings.health_path)
+        access_log = AccessLog(settings.access_log, health.paths)
         context = cls(
             settings=settings,
             backend=backend,
             loop=loop,
             counters=counters,
-            access_log=AccessLog(settings.access_log, health.paths),
+            access_log=access_log,
+            observed=access_log.enabled,
             trusted=TrustedPeers(settings.forwarded_allow_ips) if settings.proxy_headers else None,
             default_headers=DefaultHeaders(imf_fixdate, settings.server_header, settings.date_header, settings.headers),
             health=health,
@@ -84,6 +89,10 @@ class ServerContext:
         context.ticker.add(context.half_closed.check)
         context.ticker.add(context.uploads.check)
         return context
+
+    def measure(self, backend: Backend, meter: ResponseMeter) -> None:
+        """Open what comes from now on at `backend`, and report each response to `meter`."""
+        self.backend, self.meter, self.observed = backend, meter, True
 
     def start(self) -> None:
         """Check deadlines from now on."""

@@ -53,6 +53,12 @@ class QueueTimeouts:
             self._resuming.pop(number, None)
             self._overdue.pop(number, None)
 
+    def began_at(self, number: int) -> float | None:
+        """When the wait of a queued connection began; None if it does not wait."""
+        if (end := self._queued.get(number)) is not None:
+            return end - self._queue_s
+        return None if (end := self._resuming.get(number)) is None else end - self._resume_s
+
     def longest_s(self, now: float) -> float:
         """The longest wait at present; 0.0 if no connection waits."""
         begun = [now]

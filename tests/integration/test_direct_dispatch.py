@@ -108,7 +108,7 @@ async def test_what_a_worker_has_no_place_for_is_queued_again_whatever_its_metho
         host.slots = 0  # the worker has not said so yet
         clients = [knock(server, method=method) for method in ("GET", "POST")]
         assert server.direct.count == 2
-        await until(lambda: server.counters["connection.requeued"] >= 2, "both came back")
+        await until(lambda: server.counters["requeued.not_started"] >= 2, "both came back")
         host.slots = 10
         one.read_more()
         await until(lambda: all(client.body == b"hello" for client in clients))

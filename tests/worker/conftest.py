@@ -33,6 +33,9 @@ class RecordingDownstream:
         self.last_words: list[Close | str] = []
         self.changed = asyncio.Event()
 
+    def waits_for_credit(self) -> None:
+        self.changed.set()
+
     def send(self, event: dict[str, Any], size_bytes: int) -> bool:
         self.events.append(event)
         self.sizes.append(size_bytes)

@@ -18,7 +18,15 @@ from towpath.config import option_values
 from towpath.config.option_row import INTERFACE, SERVE, WORKER, Values
 from towpath.config.options import options_of
 from towpath.errors import StartFailure
-from towpath.runtime import handed_down, listen_address, passed_socket, process_markers, terminal, worker_environment
+from towpath.runtime import (
+    admin_ports,
+    handed_down,
+    listen_address,
+    passed_socket,
+    process_markers,
+    terminal,
+    worker_environment,
+)
 from towpath.system import service_manager, standard_streams
 from towpath.system.absent_modules import absent, hollow
 from towpath.system.paused_collector import collector_paused
@@ -69,7 +77,7 @@ def interface(**values: Any) -> int:
         from interface_server.__main__ import run as run_interface
 
     _find_redis(values, settings.redis)  # now: the embedded server has started meanwhile
-    redis_settings = dataclasses.replace(settings.redis, app=os.environ.get(worker_environment.APP, ""))
+    redis_settings = dataclasses.replace(_with_own_port(settings.redis), app=os.environ.get(worker_environment.APP, ""))
     settings = dataclasses.replace(settings, redis=redis_settings)
     return run_interface(
         settings,
@@ -95,6 +103,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
         import_isolation.import_everything()
 
     _, settings = option_values.settings_of({**values, "app": app})
+    settings = dataclasses.replace(settings, redis=_with_own_port(settings.redis))
     if settings.channel_delivery == "at-least-once" and not settings.channels:
         raise StartFailure(f"--channel-delivery {settings.channel_delivery} is for the messages of --channel")
     if settings.channel_dead_letter in settings.channels:
@@ -118,6 +127,11 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
             return failures.report(str(error))
 
     return app_check.in_child(app, load_or_run) if check else load_or_run()
+
+
+def _with_own_port(settings: RedisSettings) -> RedisSettings:
+    """The settings with the admin port of this process; under `serve` each has its own."""
+    return dataclasses.replace(settings, admin_port=admin_ports.of_slot(settings.admin_port, process_markers.slot()))
 
 
 def _join_serve(settings: WorkerSettings, values: Values, app: str) -> None:

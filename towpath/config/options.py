@@ -223,6 +223,11 @@ ROWS: tuple[Row, ...] = (
         "--log-config", PROCESSES, "Logging configuration: .json, .yaml, or .ini.",
         ("interface.log_config", "worker.log_config"), click.Path(exists=True, dir_okay=False),
     ),
+    Row(
+        "--admin-port", PROCESSES, "Port for metrics and health of this process; under `serve` the first of several; 0: none.",
+        ("redis.admin_port",), PORT,
+    ),
+    Row("--admin-host", PROCESSES, "Address of the admin port.", ("redis.admin_host",), HOST),
     # Limits.
     Row(
         "--limit-concurrency", FOR_INTERFACE, "Connections under way per interface server: above it 503; 0: off.",

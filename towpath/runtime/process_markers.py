@@ -116,6 +116,12 @@ def is_supervised() -> bool:
     return SLOT in os.environ
 
 
+def slot() -> str | None:
+    """The slot of this process under its `serve`; None if it runs alone."""
+    names = _own_names()
+    return None if names is None else names[1]
+
+
 def recorded(folder: PrivateFolder, name: str) -> Identity | None:
     """The process that a file names, if it is still that process and alive."""
     return Identity.parse(read_marker(folder, name) or "")

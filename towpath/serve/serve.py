@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 from channel_layer.redis.address_file import address_source
 from interface_server.transport.unix_socket_file import remove_stale
 from towpath.errors import StartFailure
-from towpath.runtime import embedded_redis, listen_address, run_dir
+from towpath.runtime import admin_ports, embedded_redis, listen_address, run_dir
 from towpath.runtime.listen_address import ListenAddress
 from towpath.runtime.run_dir import LOGS, SUPERVISORD, RunDir
 from towpath.runtime.run_dir_pointer import RunDirPointer
@@ -90,6 +90,7 @@ def _default_run_dir(settings: ServeSettings, found: ListenAddress | None) -> Pa
 def _serve(folder: RunDir, settings: ServeSettings, address: ListenAddress, launch: Launch) -> int:
     redis, redis_label = _redis(folder, settings)
     plan = supervisord_start.plan(folder, settings, address)
+    admin_ports.check(settings.admin_port, plan.interfaces_max, len(supervisord_conf.worker_slots(plan)))
     context = ServeContext(settings, folder, address, redis, plan)
     environment = process_environment.first(context)
     conf = supervisord_start.write_configuration(context)
@@ -137,6 +138,11 @@ def _greet(context: ServeContext, redis: str) -> None:
     reload = "; workers restart when files change" if settings.reload else ""
     standard_streams.write_line(f"Towpath serves {settings.app} at {context.address.label}")
     standard_streams.write_line(f"  {interfaces}, {workers}, {redis}{reload}. Ctrl-C stops all of it.")
+    if first := settings.admin_port:
+        workers_from = admin_ports.of_slot(first, "worker-0")
+        host = settings.redis_settings.admin_host
+        at = f"http://{f'[{host}]' if ':' in host else host}:{first}/metrics"
+        standard_streams.write_line(f"  Metrics of interface-0 at {at}, of worker-0 at port {workers_from}, and so on.")
 
 
 def _read_logs_of(supervisord: subprocess.Popen[bytes], pipes: LogPipes, parent: Parent) -> None:

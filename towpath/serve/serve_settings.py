@@ -49,6 +49,12 @@ class ServeSettings:
         return option_values.settings_of(self.values)[1].redis
 
     @property
+    def admin_port(self) -> int:
+        """The first of the admin ports; 0 if there are none."""
+        port: int = self.values["admin_port"]
+        return port
+
+    @property
     def socket_path(self) -> Path | None:
         """The path of the unix socket to listen on, if one was given."""
         return Path(self.values["uds"]).absolute() if self.values.get("uds") else None

@@ -191,6 +191,7 @@ class AsgiInstance:
         while not self._downstream.has_credit:
             waiter: Future[None] = self._context.loop.create_future()
             self._senders += (waiter,)
+            self._downstream.waits_for_credit()
             try:
                 await waiter
             except BaseException:

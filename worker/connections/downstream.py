@@ -138,6 +138,10 @@ class DownstreamConnection(Link):
         outgoing = self.outgoing
         return outgoing.sent < outgoing.allowed
 
+    def waits_for_credit(self) -> None:
+        """See `Downstream.waits_for_credit`."""
+        self._registry.counters["paused.application"] += 1
+
     def send(self, event: Event, size_bytes: int) -> bool:
         """See `Downstream.send`."""
         outgoing = self.outgoing

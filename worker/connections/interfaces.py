@@ -51,6 +51,9 @@ class Downstream(Protocol):
     def has_credit(self) -> bool:
         """True while the interface server's window is open: `send()` of the application may return at once."""
 
+    def waits_for_credit(self) -> None:
+        """Count a `send()` of the application that has to wait, since the client takes nothing at present."""
+
     def send(self, event: Event, size_bytes: int) -> bool:
         """Send one checked event to the client, in order, together with all others of this turn of the event loop.
 

@@ -44,3 +44,13 @@ def test_an_unknown_outcome_is_known_soon_and_whoever_is_taken_is_due_no_more() 
     timeouts.end(2)
     assert timeouts.due(8) == [1]
     assert timeouts.due(1000) == []
+
+
+def test_the_beginning_of_a_wait_is_known_while_it_lasts() -> None:
+    """Metrics show how long a connection has waited when a worker takes it."""
+    timeouts = QueueTimeouts(30.0, 600.0, 5.0)
+    timeouts.begin(1, False, 100.0)
+    timeouts.begin(2, True, 101.0)
+    assert [timeouts.began_at(number) for number in (1, 2, 3)] == [100.0, 101.0, None]
+    timeouts.end(1)
+    assert timeouts.began_at(1) is None
