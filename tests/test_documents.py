@@ -21,7 +21,7 @@ RETIRED = re.compile(
 )
 #: Names in documents that are of other projects, or examples of how to name things.
 FOREIGN = frozenset(
-    "LANGUAGE_CODE SECURE_PROXY_SSL_HEADER SECURE_SSL_REDIRECT StaticFilesHandler "
+    "LANGUAGE_CODE SECURE_PROXY_SSL_HEADER SECURE_SSL_REDIRECT STATIC_ROOT StaticFilesHandler StreamingHttpResponse "
     "frame_size_bytes_max idle_timeout timeout_seconds wsgi.py".split()
 )
 #: A name of code: CamelCase, or with an underscore. Words that a reader may take for prose are not checked.
