@@ -5,6 +5,7 @@ None of them knows `lifespan`: the servers are started with it off, where they h
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -15,7 +16,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY = b"Hello, world!"
 CHUNK = bytes(range(256)) * 256  # 64 KiB
-BLOCK_S = 0.05
+BLOCK_S = WAIT_S = 0.05
 CROWD: list[Send] = []
 CHUNKS_PER_MEBIBYTE = 2**20 // len(CHUNK)
 
@@ -40,6 +41,12 @@ async def blocking(scope: MutableMapping[str, Any], receive: Receive, send: Send
     """`hello`; with the query `block` it blocks the event loop of its worker for 50 ms first, as a forgotten sync call does."""
     if scope["query_string"] == b"block":
         time.sleep(BLOCK_S)
+    await hello(scope, receive, send)
+
+
+async def waiting(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    """`hello` after 50 ms in which it waits for something else, as for a database."""
+    await asyncio.sleep(WAIT_S)
     await hello(scope, receive, send)
 
 

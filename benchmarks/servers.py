@@ -28,6 +28,7 @@ BINARIES = Path(sys.executable).parent
 COMPILED_BINARIES = APPS.parent / "build" / "compiled" / "bin"
 COMPILED = "towpath-compiled"
 COMPILED_2 = f"{COMPILED}-2"  #: with two workers
+PLACES = 8  #: requests at a time of each worker, of the contestants `towpath-places-…`; their names end with the number of workers
 READY_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 20.0
 LOOK_EVERY_S = 0.02
@@ -69,10 +70,11 @@ class Contestant:
 
     command: Command
     workers: int = 1
+    options: tuple[str, ...] = ()
 
     def arguments(self, app: str, port: int, folder: Path) -> list[str]:
         """The command line. Several processes of uvicorn log that they serve, since nothing else tells it."""
-        command = self.command(app, port, folder)
+        command = [*self.command(app, port, folder), *self.options]
         if self.workers > 1:
             command += ["--workers", str(self.workers), *(["--log-level", "info"] if self.command is uvicorn else [])]
         return command
@@ -93,6 +95,10 @@ CONTESTANTS = {
     "uvicorn": Contestant(uvicorn),
     "uvicorn-2": Contestant(uvicorn, 2),
     "daphne": Contestant(daphne),
+    **{
+        f"towpath-places-{workers}": Contestant(towpath, workers, ("--worker-concurrency", str(PLACES)))
+        for workers in (1, 2, 4, 8)
+    },
 }
 
 

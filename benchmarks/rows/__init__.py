@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.rows import of_applications, of_layer, of_servers
+from benchmarks.rows import of_applications, of_layer, of_scaling, of_servers
 
-ROWS = (*of_servers.ROWS, *of_applications.ROWS, *of_layer.ROWS)
+ROWS = (*of_servers.ROWS, *of_applications.ROWS, *of_scaling.ROWS, *of_layer.ROWS)
 
 __all__ = ["ROWS"]
