@@ -38,7 +38,8 @@ def run(arguments: Sequence[str], release_names: ReleaseNames, launch: Launch | 
 
 def _run(call: Call) -> int:
     if call.arguments[:1] not in [(command.name,) for command in RUNNING]:
-        importlib.import_module("towpath.commands.requests")  # adds them
+        for others in ("requests", "status"):
+            importlib.import_module(f"towpath.commands.{others}")  # adds them
     try:
         code = towpath.main(list(call.arguments), prog_name="towpath", standalone_mode=False, obj=call)
         return code if isinstance(code, int) else 0

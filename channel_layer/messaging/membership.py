@@ -67,6 +67,11 @@ class Membership(Generic[Member]):
         """The members of a group in this process now, in the order of joining."""
         return tuple(self._members_of.get(group, ()))
 
+    def sizes(self) -> tuple[int, int, int]:
+        """The number of groups with members in this process, of their members, and of those of the largest. Looks at every group."""
+        sizes = [len(members) for members in self._members_of.values()]
+        return len(sizes), sum(sizes), max(sizes, default=0)
+
     def reports(self, group: str) -> dict[Member, Any]:
         """What each member of a group gets when messages were missed, without the members that get nothing."""
         return dict(self._reports_of.get(group, ()))

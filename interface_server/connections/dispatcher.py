@@ -42,6 +42,8 @@ from interface_server.settings import InterfaceSettings
 log: Final = logging.getLogger("towpath.interface")
 
 TICK_INTERVAL_S: Final = 0.5
+GROUPS_COUNTED_S: Final = 5.0
+_GROUP_FIGURES: Final = ("groups", "group_members", "largest_group")
 
 _DATA: Final = packets.DATA
 
@@ -71,6 +73,7 @@ class Dispatcher:
         self._connections: dict[int, UpstreamConnection] = {}
         self.budget = Budget(settings.redis.buffer_budget_bytes, settings.redis.window_size_bytes_min)
         self._membership: Membership[int] = Membership()
+        self._group_figures, self._groups_counted_at = dict.fromkeys(_GROUP_FIGURES, 0), -GROUPS_COUNTED_S
         self.node = Node(settings.redis, "interface", self)
         self.name = self.node.name
         self.post: Callable[[str, packets.Packet], None] = self.node.post
@@ -164,7 +167,15 @@ class Dispatcher:
         }
         totals = {"opened_total": self._opened_count, "direct_total": self.direct.count}
         direct = {"takes_invitations": True, "inviting_workers": self.direct.workers.inviting_count}
-        self.node.report({**figures, **totals, **direct}, self.counters)
+        self.node.report({**figures, **totals, **direct, **self._groups()}, self.counters)
+
+    def _groups(self) -> dict[str, int]:
+        """The figures of the groups, at most GROUPS_COUNTED_S old: 100 000 groups take 5 ms to count."""
+        now = self._loop.time()
+        if now - self._groups_counted_at >= GROUPS_COUNTED_S:
+            self._groups_counted_at = now
+            self._group_figures = dict(zip(_GROUP_FIGURES, self._membership.sizes(), strict=True))
+        return self._group_figures
 
     # -- Backend
 

@@ -18,8 +18,8 @@ from tests.support.redis_look import keys_without_a_ttl, read_and_pending, sent_
 from tests.support.redis_sentinels import RedisSentinels
 from tests.support.redis_server import RedisServer
 from towpath.errors import StartFailure
+from towpath.overview.report import Status
 from towpath.status.redis_status import RedisStatus
-from towpath.status.report import Status
 
 HERE = Path(__file__).parent
 INTERFACES = WORKERS = 2

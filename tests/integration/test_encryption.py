@@ -20,9 +20,9 @@ from channel_layer.settings import RedisSettings
 from tests.support.both_dispatchers import RecordedHost, adopted, interface, knock, respond, scope_of, worker
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
+from towpath.overview.report import as_json, as_table
 from towpath.status.lease_reader import LeaseReader
 from towpath.status.redis_status import RedisStatus
-from towpath.status.report import as_json, as_table
 from worker.connections.dispatcher import Dispatcher
 from worker.settings import WorkerSettings
 

@@ -13,8 +13,8 @@ from channel_layer.settings import RedisSettings
 from tests.support.both_dispatchers import RecordedHost, adopted, interface, knock, respond, scope_of, worker
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
+from towpath.overview.report import as_json, as_table
 from towpath.status.redis_status import RedisStatus
-from towpath.status.report import as_json, as_table
 
 DEEP = b"\x91" * 1000 + b"\xc0"  #: an array in an array in an array …
 LIAR = "worker.0\n2026-01-01 ERROR towpath.node: all is lost"

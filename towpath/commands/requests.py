@@ -1,56 +1,20 @@
-"""The commands that ask running processes for something: `status`, `stop`, `reload`, `scale` and `rebalance`."""
+"""The commands that ask running processes for something: `stop`, `reload`, `scale` and `rebalance`."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import signal
-import sys
-import time
 from typing import Any
 
 import click
 
 from towpath.commands import running_serve
 from towpath.commands.group import towpath
-from towpath.config.option_row import REBALANCE, RELOAD, SCALE, STATUS, STOP, Values
+from towpath.config.option_row import REBALANCE, RELOAD, SCALE, STOP, Values
 from towpath.config.options import options_of
-from towpath.errors import StartFailure
 from towpath.runtime import control_socket, run_dir
 
 STOP_TIMEOUT_S = 3600.0
-WATCH_INTERVAL_S = 1.0
-CLEAR_TERMINAL = "\x1b[H\x1b[2J"
-
-
-@options_of(STATUS)
-@towpath.command()
-@click.option("--json", "json_wanted", is_flag=True, help="For programs.")
-@click.option("--watch", is_flag=True, help="Again each second, with rates.")
-def status(json_wanted: bool, watch: bool, **values: Any) -> int:
-    """Show which processes are alive and what waits: of a running serve, or at --redis."""
-    from towpath.status.redis_status import RedisStatus
-    from towpath.status.report import Status, as_json, as_table
-
-    redis, prefix, folder = running_serve.redis_of(values)
-    redis_status = RedisStatus(redis, prefix, running_serve.with_its_keys(values, folder))
-    before: Status | None = None
-    while True:
-        try:
-            now = dataclasses.replace(redis_status.read(), wanted=running_serve.wanted_counts(folder))
-            text = as_json(now) if json_wanted else as_table(now, before, WATCH_INTERVAL_S)
-            before = now
-        except StartFailure as failure:
-            if not watch or json_wanted:
-                raise
-            text = str(failure)  # the watch goes on, so that it shows when Redis is back
-        click.echo((CLEAR_TERMINAL if watch and not json_wanted and sys.stdout.isatty() else "") + text)
-        if not watch:
-            return 0
-        try:
-            time.sleep(WATCH_INTERVAL_S)
-        except KeyboardInterrupt:
-            return 0
 
 
 @options_of(STOP)

@@ -59,13 +59,6 @@ def with_its_keys(values: Values, folder: Path | None) -> RedisSettings:
     return dataclasses.replace(given, encryption_key_file=facts.get("encryption_key_file", ""))
 
 
-def wanted_counts(folder: Path | None) -> dict[str, int]:
-    """How many processes there ought to be by role, as the `serve` in this folder publishes it."""
-    facts = run_dir.facts(folder) if folder is not None else None
-    counts: dict[str, int] = (facts or {}).get("wanted", {})
-    return counts
-
-
 def _path(values: Values) -> Path:
     if values["run_dir"] is not None:
         return Path(values["run_dir"])

@@ -150,11 +150,7 @@ class RunDir:
 
     def children(self) -> list[Identity]:
         """The recorded processes that are alive, the supervisor first: else it would start the others again."""
-        try:
-            names = [name for name in self.folder.names(RECORDS) if not name.startswith(".")]
-        except OSError:
-            return []
-        names.sort(key=lambda name: (name != SUPERVISORD, name))
+        names = sorted(_names(self.folder), key=lambda name: (name != SUPERVISORD, name))
         written = (process_markers.recorded(self.folder, process_markers.record_of(name)) for name in names)
         return [process for process in written if process is not None]
 
@@ -247,6 +243,24 @@ def facts(path: Path) -> dict[str, Any] | None:
         except (OSError, ValueError):
             published = {}
     return {**published, "pid": process.pid}
+
+
+def process_names(path: Path) -> dict[int, str]:
+    """The names under which the `serve` in `path` runs its processes, by their pids; none if none runs. StartFailure as above."""
+    folder = _open(path)
+    if folder is None:
+        return {}
+    with contextlib.closing(folder):
+        recorded = {name: process_markers.recorded(folder, process_markers.record_of(name)) for name in _names(folder)}
+    return {process.pid: name for name, process in recorded.items() if process is not None}
+
+
+def _names(folder: PrivateFolder) -> list[str]:
+    """The names of the recorded processes."""
+    try:
+        return [name for name in folder.names(RECORDS) if not name.startswith(".")]
+    except OSError:
+        return []
 
 
 def _open(path: Path) -> PrivateFolder | None:

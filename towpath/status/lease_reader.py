@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.process.local_process import identity
 from channel_layer.protocol.keys import Keys
 from channel_layer.redis.blocking.client import BlockingClient
+from channel_layer.redis.blocking.connection import pack
 from channel_layer.settings import RedisSettings
 from towpath.errors import StartFailure
 from towpath.status import redis_check
@@ -56,6 +58,16 @@ class LeaseReader:
         except LayerUnavailable:
             return frozenset()
         return frozenset(pid for pid in pids if type(pid) is int)
+
+    def write_refusal(self) -> str:
+        """The error with which Redis refuses writes at present, in its own words; empty if it takes them. LayerUnavailable as usual.
+
+        It is that of a write which changes nothing, since its key does not exist. A user that may only read learns nothing.
+        """
+        key = self._keys.lease(f"check.{os.urandom(6).hex()}")
+        (answer,) = self._client.exchange(pack("SET", key, "", "PX", 1, "XX"), 1)
+        refused = isinstance(answer, Exception) and not str(answer).startswith("NOPERM")
+        return str(answer) if refused else ""
 
     def unreadable(self, leases: Sequence[dict[str, Any]]) -> str:
         """Why not every one of these leases can be read; empty if all can."""

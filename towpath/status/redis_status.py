@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError, ResponseError
 
@@ -17,10 +17,24 @@ from towpath.status import redis_check
 from towpath.status.lease_reader import ANSWER_TIMEOUT_S, NO_KEYS, LeaseReader
 from towpath.status.receivers import Receivers
 from towpath.status.redis_client import redis_client
-from towpath.status.report import Queue, Status
+from towpath.status.state import Queue, RedisState, Status
 
 #: How many channels that no lease names are looked at, and how many of them are shown.
 CHANNELS_MAX, SHOWN_MAX = 1_000, 20
+
+#: How many entries were ever added to each stream; -1 where there is none, or where Redis (before 7) does not count. In Redis, since
+#: the answer of XINFO has the first and the last entry as well, which may be large.
+ADDED = """
+local found = {}
+for i, key in ipairs(KEYS) do
+    local answer = redis.pcall('XINFO', 'STREAM', key)
+    found[i] = -1
+    for j = 1, #answer, 2 do
+        if answer[j] == 'entries-added' then found[i] = answer[j + 1] end
+    end
+end
+return found
+"""
 
 
 class RedisStatus:
@@ -53,8 +67,23 @@ class RedisStatus:
         with redis_client(self._source.current(), self._finder.find(), ANSWER_TIMEOUT_S) as client:
             reading = _Reading(client, self._keys)
             channels = (HTTP_CHANNEL, WEBSOCKET_CHANNEL, *receivers.named, *reading.others(receivers.named))
-            queues = tuple(reading.queue(channel, receivers) for channel in channels)
-        return Status(leases, queues, reading.now_ms / 1000, unreadable=self._leases.unreadable(leases))
+            added = reading.added(channels, [lease["node"] for lease in leases])
+            queues = tuple(reading.queue(channel, receivers, added.channels[channel]) for channel in channels)
+            processes = tuple({**lease, **added.batches(lease["node"])} for lease in leases)
+            redis = reading.redis(self._leases.write_refusal())
+        return Status(processes, queues, reading.now_ms / 1000, unreadable=self._leases.unreadable(leases), redis=redis)
+
+
+class _Added(NamedTuple):
+    """How many entries were ever added: messages to channels, batches to processes. None where it is not known."""
+
+    channels: dict[str, int | None]
+    inboxes: dict[str, int | None]
+
+    def batches(self, node: str) -> dict[str, int]:
+        """The field for a process: how many batches of packets others have sent to it through Redis."""
+        count = self.inboxes[node]
+        return {} if count is None else {"batches_total": count}
 
 
 class _Reading:
@@ -77,14 +106,34 @@ class _Reading:
         deepest = sorted(((-depth, name) for name, depth in zip(names, depths, strict=True) if depth))
         return [name for _, name in deepest[:SHOWN_MAX]]
 
-    def queue(self, channel: str, receivers: Receivers) -> Queue:
+    def added(self, channels: Sequence[str], nodes: Sequence[str]) -> _Added:
+        """How many entries were ever added to these channels, and to the inboxes of these processes."""
+        keys = [*map(self._keys.channel, channels), *map(self._keys.inbox, nodes)]
+        counts = [None if count < 0 else count for count in self._client.eval(ADDED, len(keys), *keys)]
+        return _Added(dict(zip(channels, counts, strict=False)), dict(zip(nodes, counts[len(channels) :], strict=True)))
+
+    def redis(self, refusal: str) -> RedisState:
+        """What Redis says of itself. refusal: of writes."""
+        facts = {**self._client.info("memory"), **self._client.info("clients")}
+        return RedisState(
+            refusal=refusal,
+            memory_bytes=_figure(facts.get("used_memory")),
+            memory_bytes_max=_figure(facts.get("maxmemory")),
+            policy=str(facts.get("maxmemory_policy", "")),
+            clients=_figure(facts.get("connected_clients")),
+            clients_max=_figure(facts.get("maxclients")),
+        )
+
+    def queue(self, channel: str, receivers: Receivers, added: int | None) -> Queue:
         """What waits in a channel, and for how many processes."""
         key = self._keys.channel(channel)
         depth: int = self._client.xlen(key)
         first = self._client.xrange(key, count=1)
         age_ms = self.now_ms - int(first[0][0].split(b"-")[0]) if first else 0
         receiver_count = receivers.count(channel, self._consumers(key))
-        return Queue(channel, depth, max(0, age_ms) / 1000, receiver_count, channel in receivers.dead_letters)
+        dead_letter = channel in receivers.dead_letters
+        age_s = max(0, age_ms) / 1000
+        return Queue(channel, depth, age_s, receiver_count, dead_letter=dead_letter, added_total=added)
 
     def _consumers(self, key: str) -> Any:
         """The consumers of a stream; none if no process has ever received from it."""
@@ -92,3 +141,8 @@ class _Reading:
             return self._client.xinfo_consumers(key, GROUP)
         except ResponseError:  # no such key, or no such group
             return ()
+
+
+def _figure(value: Any) -> int:
+    """A figure of INFO; 0 if this server does not give it."""
+    return value if type(value) is int else 0

@@ -35,3 +35,12 @@ def test_a_report_is_kept_as_long_as_its_membership() -> None:
     members.discard("chat", 1)
     members.remove(1)
     assert members.reports("chat") == members.reports("news") == members.reports("none") == {}
+
+
+def test_the_sizes_of_groups_are_counted_here() -> None:
+    """For `towpath status`: how many groups, members of all of them, and members of the largest."""
+    members: Membership[int] = Membership()
+    assert members.sizes() == (0, 0, 0)
+    for group, member in (("chat", 1), ("chat", 2), ("news", 2)):
+        members.add(group, member)
+    assert members.sizes() == (2, 3, 2)

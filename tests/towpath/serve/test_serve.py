@@ -190,7 +190,12 @@ def test_a_worker_that_can_start_no_more_is_tried_after_pauses(tmp_path: Path, p
             assert server.log.count("towpath: importing 'small' raised RuntimeError: no database") == times
         wait_until(lambda: all(lease["role"] != "worker" for lease in leases(server)), "the lease is over")
         status = [BIN / "towpath", "status", "--run-dir", server.run_dir / "run"]
-        wait_until(lambda: b"MISSING: 1 of 1 workers" in subprocess.check_output(status, env=environment({})))
+        wait_until(
+            lambda: (
+                b"there are 0 workers, and serve was asked for 1"
+                in subprocess.check_output(status, env=environment({}))
+            )
+        )
         (project / "small.py").write_text(APP)
         assert ask(server).startswith("first")
 

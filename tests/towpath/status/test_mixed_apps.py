@@ -68,7 +68,8 @@ def test_another_app_under_the_same_prefix_is_refused_in_one_sentence(project: P
             wait_until(lambda: len(leases_at(url)) == 3, "all three stand", server=other)
             assert again.process.poll() is None
             shown = subprocess.run([BIN / "towpath", "status", "--redis", url], capture_output=True, text=True)
-            heading, *rows = shown.stdout.splitlines()
+            finding, _, _, heading, *rows = shown.stdout.splitlines()
+            assert finding == "ERROR:   no interface server is alive: clients cannot connect"
             assert "APP" in heading.split()
             assert sum("shop:app" in row for row in rows) == 2 and sum("yard:app" in row for row in rows) == 1
 

@@ -12,9 +12,12 @@ import msgpack
 from channel_layer.process.local_process import identity
 from channel_layer.protocol.keys import GROUP, HTTP_CHANNEL, Keys
 from tests.support.redis_server import RedisServer
+from towpath.overview.findings import Finding, Severity, findings
+from towpath.overview.rates import rates
+from towpath.overview.report import as_json, as_table
 from towpath.status.lease_reader import LeaseReader
 from towpath.status.redis_status import RedisStatus
-from towpath.status.report import Queue, Status, as_json, as_table
+from towpath.status.state import Queue, RedisState, Status
 
 LEASE = {"node": "worker.a", "role": "worker", "pid": 7, "started": 90.0, "free": {"http": 3}, "taken_total": 100}
 NOW = Status((LEASE,), (Queue("http.request", 2, 1.25, 3),), 100.0)
@@ -50,28 +53,54 @@ def test_the_channel_of_dead_letters_is_marked() -> None:
 def test_a_second_look_shows_rates() -> None:
     """Of what only grows."""
     later = Status(({**LEASE, "taken_total": 150},), NOW.queues, 102.0)
-    table = as_table(later, NOW, 2.0).splitlines()
+    table = as_table(later, rates(NOW, later, 2.0)).splitlines()
     assert table[0].endswith("taken/s") and table[1].endswith("25")
+    (lease,) = json.loads(as_json(later, rates(NOW, later, 2.0)))["processes"]
+    assert lease["rates"] == {"taken_per_s": 25.0}
+
+
+def test_a_channel_has_a_rate_too() -> None:
+    """Where Redis counts what is added."""
+    before, later = (Status((LEASE,), (Queue("http.request", 2, 1.0, 3, added_total=n),)) for n in (10, 16))
+    table = as_table(later, rates(before, later, 2.0)).splitlines()
+    assert table[-2].split()[4:] == ["depth", "oldest", "added/s", "receivers", "dead", "letters"]
+    assert table[-1].split() == ["http.request", "2", "1.0", "s", "3", "3", "-"]
+    shown = json.loads(as_json(later, rates(before, later, 2.0)))
+    assert shown["queues"][0]["added_per_s"] == 3.0
 
 
 def test_programs_read_json() -> None:
     """As the leases say it."""
     assert json.loads(as_json(NOW)) == {
+        "findings": [],
         "processes": [LEASE],
         "queues": [{"channel": "http.request", "depth": 2, "age_s": 1.25, "receivers": 3, "dead_letter": False}],
+        "redis": dataclasses.asdict(RedisState()),
     }
 
 
-def test_who_is_missing_is_said() -> None:
-    """The table shows the processes that are there; more than were asked for are successors."""
-    short = Status((LEASE,), NOW.queues, 100.0, {"worker": 3, "interface": 1})
-    table = as_table(short).splitlines()
-    assert [line.partition(";")[0] for line in table if line.startswith("MISSING")] == [
-        "MISSING: 1 of 1 interfaces",
-        "MISSING: 2 of 3 workers",
-    ]
-    assert json.loads(as_json(short))["wanted"] == {"worker": 3, "interface": 1}
-    assert "MISSING" not in as_table(dataclasses.replace(short, wanted={"worker": 1}))
+def test_what_is_wrong_comes_first() -> None:
+    """With its remedy below; programs get it as `findings`."""
+    found = (Finding(Severity.ERROR, "no worker", "start one"), Finding(Severity.WARNING, "it is slow", "look"))
+    lines = as_table(NOW, findings=found).splitlines()
+    assert lines[:5] == ["ERROR:   no worker", "         start one", "WARNING: it is slow", "         look", ""]
+    assert lines[5:] == as_table(NOW).splitlines()
+    shown = json.loads(as_json(NOW, findings=found))["findings"]
+    assert shown[0] == {"severity": "error", "sentence": "no worker", "remedy": "start one"}
+
+
+def test_marks_stand_for_the_figures_that_they_come_from() -> None:
+    """In one column, where there are any; programs have both."""
+    slow = {**LEASE, "lag_ms": 80.0, "draining": False, "gives_way": True, "blocked_s": 0.0}
+    status = Status((slow,), NOW.queues, NOW.now_s)
+    table = as_table(status).splitlines()
+    assert table[0].split() == ["role", "node", "pid", "up", "state", "free", "http", "taken_total", "lag_ms"]
+    assert "gives way, slow 80 ms" in table[1]
+    assert json.loads(as_json(status))["processes"] == [{**slow, "marks": ["gives way", "slow 80 ms"]}]
+
+
+def test_the_number_of_processes_that_serve_wants_is_for_programs_too() -> None:
+    assert json.loads(as_json(dataclasses.replace(NOW, wanted={"worker": 3})))["wanted"] == {"worker": 3}
 
 
 def test_an_empty_canal_is_said_to_be_empty() -> None:
@@ -143,4 +172,39 @@ def test_the_processes_that_receive_from_a_channel_are_counted(redis_server: Red
         "dead": (0, 0, True),
         "work": (1, 1, False),
         "forgotten": (1, 0, False),
+    }
+
+
+def test_whether_redis_takes_writes_is_found_without_writing(prefix: str) -> None:
+    """A full server refuses even a write that would change nothing, and says why."""
+    server = RedisServer(("--maxmemory", "100mb")).start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.stop)
+        redis_status = RedisStatus(server.url, prefix)
+        stack.callback(redis_status.close)
+        well = redis_status.read()
+        server.client().config_set("maxmemory", 1_000)
+        full = redis_status.read()
+        assert server.client().dbsize() == 0
+    assert (well.redis.refusal, well.redis.memory_bytes_max, well.redis.policy) == ("", 100 << 20, "noeviction")
+    assert full.redis.refusal.startswith("OOM ")
+    assert [finding.sentence for finding in findings(full)] == ["Redis refuses writes: it is out of memory"]
+
+
+def test_what_is_added_to_channels_and_inboxes_is_counted(redis_server: RedisServer, prefix: str) -> None:
+    """By Redis itself, also when it was taken out again: for rates."""
+    keys, client = Keys(prefix), redis_server.client()
+    client.zadd(keys.nodes, {"worker.a": 1, "worker.b": 1})
+    for node in ("worker.a", "worker.b"):
+        client.set(keys.lease(node), msgpack.packb({"role": "worker"}))
+    for _ in range(3):
+        client.xadd(keys.inbox("worker.a"), {"b": "1"})
+        client.xdel(keys.channel(HTTP_CHANNEL), client.xadd(keys.channel(HTTP_CHANNEL), {"b": "1"}))
+    redis_status = RedisStatus(redis_server.url, prefix)
+    status = redis_status.read()
+    redis_status.close()
+    assert [queue.added_total for queue in status.queues] == [3, None]
+    assert {lease["node"]: lease.get("batches_total") for lease in status.processes} == {
+        "worker.a": 3,
+        "worker.b": None,
     }

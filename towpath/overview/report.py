@@ -5,79 +5,88 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
+from towpath.overview.findings import Finding
+from towpath.overview.marks import SHOWN_AS_MARKS, marks
+from towpath.overview.rates import NO_RATES, UP_S, Rates
+from towpath.status.state import NAME, Queue, Status
+
 #: The first columns, where a lease has them; all its other fields follow.
-FIRST_COLUMNS = ("role", "node", "host", "pid", "version", "APP", "fleet")
-UP_S = "up_s"  #: how long a process has run, by its own monotonic clock
-FOR_PROGRAMS = ("machine", "born", UP_S)  #: by which processes recognise one another; of no use to people
+FIRST_COLUMNS = ("role", NAME, "node", "host", "pid", "version", "APP", "fleet", "up", "state")
+#: By which processes recognise one another, or what they agree on; of no use to people.
+FOR_PROGRAMS = frozenset({"machine", "born", UP_S, "mixed_apps", "own_channel", "takes_invitations"})
 COUNTERS = "counters"  #: the field of a lease with what its process has counted
-TOTAL_SUFFIX = "_total"  #: figures that only grow: shown as a rate as well
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """One shared channel: the connections or messages that wait there, the age of the oldest, and the processes that receive."""
-
-    channel: str
-    depth: int
-    age_s: float
-    receivers: int = 0
-    dead_letter: bool = False  #: a background worker sends messages here that failed
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The state at one moment."""
-
-    processes: tuple[dict[str, Any], ...]
-    queues: tuple[Queue, ...]
-    now_s: float = 0.0  #: Redis' clock
-    wanted: Mapping[str, int] = field(default_factory=dict)  #: by role, where a `serve` has published it
-    unreadable: str = ""  #: why leases cannot be decrypted with the keys of this command; empty if all can
-
-
-def as_json(status: Status) -> str:
+def as_json(status: Status, rates: Rates = NO_RATES, findings: Sequence[Finding] = ()) -> str:
     """The state as JSON, for programs."""
     wanted = {"wanted": dict(status.wanted)} if status.wanted else {}
     unreadable = {"unreadable": status.unreadable} if status.unreadable else {}
-    queues = [*map(asdict, status.queues)]
-    return json.dumps({"processes": status.processes, "queues": queues, **wanted, **unreadable}, default=str)
+    processes = [_process_for_programs(lease, rates) for lease in status.processes]
+    shown = {
+        "findings": [*map(asdict, findings)],
+        "processes": processes,
+        "queues": [_queue_for_programs(queue, rates) for queue in status.queues],
+        "redis": asdict(status.redis),
+        **wanted,
+        **unreadable,
+    }
+    return json.dumps(shown, default=str)
 
 
-def as_table(status: Status, before: Status | None = None, passed_s: float = 0.0) -> str:
-    """The state as a table, for people. before, passed_s: an earlier state and how long ago that was, for rates."""
+def _process_for_programs(lease: Mapping[str, Any], rates: Rates) -> dict[str, Any]:
+    per_s = {f"{name}_per_s": round(rate, 2) for name, rate in rates.processes.get(lease["node"], {}).items()}
+    more = {"marks": marks(lease), "rates": per_s}
+    return {**lease, **{name: value for name, value in more.items() if value}}
+
+
+def _queue_for_programs(queue: Queue, rates: Rates) -> dict[str, Any]:
+    rate = rates.queues.get(queue.channel)
+    found = {name: value for name, value in asdict(queue).items() if value is not None}
+    return found if rate is None else {**found, "added_per_s": round(rate, 2)}
+
+
+def as_table(status: Status, rates: Rates = NO_RATES, findings: Sequence[Finding] = ()) -> str:
+    """The state as a table, for people: first what is wrong."""
     rows = [
-        _for_people(_with_rates(lease, _same(before, lease), passed_s), status.now_s)
+        _for_people(lease, rates.processes.get(lease["node"], {}), status.now_s)
         for lease in sorted(status.processes, key=_order)
     ]
-    lines = _table(_columns(rows), rows) if rows else ["no process is alive"]
-    lines += [*_missing(status), *filter(None, (status.unreadable,)), ""]
-    queues = [_queue_row(queue) for queue in status.queues]
-    lines += _table(tuple(_queue_row(Queue("", 0, 0.0))), queues)
+    lines = [*_finding_lines(findings)]
+    lines += _table(_columns(rows), rows) if rows else ["no process is alive"]
+    queues = [_queue_row(queue, rates) for queue in status.queues]
+    lines += ["", *_table(tuple(_queue_row(Queue("", 0, 0.0), rates)), queues)]
     counted = _counted(status)
     if counted:
         lines += ["", *_table(("counted", "role", "times"), counted)]
     return "\n".join(lines)
 
 
-def _queue_row(queue: Queue) -> dict[str, Any]:
+def _finding_lines(findings: Sequence[Finding]) -> Iterable[str]:
+    """Two lines for each finding, and an empty one behind the last."""
+    for finding in findings:
+        yield f"{finding.severity.upper() + ':':<9}{finding.sentence}"
+        yield f"{'':<9}{finding.remedy}"
+    if findings:
+        yield ""
+
+
+def _queue_row(queue: Queue, rates: Rates) -> dict[str, Any]:
+    rate = {"added/s": _rounded(rates.queues.get(queue.channel))} if rates.queues else {}
     return {
         "waiting for a worker": queue.channel,
         "depth": queue.depth,
         "oldest": f"{queue.age_s:.1f} s",
+        **rate,
         "receivers": queue.receivers,
         "dead letters": "yes" if queue.dead_letter else None,
     }
 
 
-def _missing(status: Status) -> Iterable[str]:
-    """A line for each role with too few processes: an absent row would be overlooked."""
-    here = Counter(str(lease.get("role")) for lease in status.processes)
-    for role, count in sorted(status.wanted.items()):
-        if here[role] < count:
-            yield f"MISSING: {count - here[role]} of {count} {role}s; see the log of `serve`"
+def _rounded(rate: float | None) -> int | None:
+    return None if rate is None else round(rate)
 
 
 def _counted(status: Status) -> list[dict[str, Any]]:
@@ -97,24 +106,12 @@ def _order(lease: dict[str, Any]) -> tuple[str, str]:
     return str(lease.get("role", "")), str(lease.get("node", ""))
 
 
-def _same(before: Status | None, lease: dict[str, Any]) -> dict[str, Any] | None:
-    earlier = before.processes if before is not None else ()
-    return next((process for process in earlier if process["node"] == lease["node"]), None)
-
-
-def _with_rates(lease: dict[str, Any], earlier: dict[str, Any] | None, passed_s: float) -> dict[str, Any]:
-    rates = {}
-    for name, value in lease.items():
-        if name.endswith(TOTAL_SUFFIX) and earlier is not None and passed_s > 0 and name in earlier:
-            rates[f"{name.removesuffix(TOTAL_SUFFIX)}/s"] = round((value - earlier[name]) / passed_s)
-    return {**lease, **rates}
-
-
-def _for_people(lease: dict[str, Any], now_s: float) -> dict[str, Any]:
+def _for_people(lease: dict[str, Any], rates: Mapping[str, float], now_s: float) -> dict[str, Any]:
     """One row: nested figures become columns of their own; the moment of the start becomes how long ago it was."""
-    row: dict[str, Any] = {}
+    marked = marks(lease)
+    row: dict[str, Any] = {"state": ", ".join(marked)} if marked else {}
     for name, value in lease.items():
-        if name == COUNTERS or name in FOR_PROGRAMS:
+        if name == COUNTERS or name in FOR_PROGRAMS or name in SHOWN_AS_MARKS:
             continue
         if isinstance(value, dict):
             row.update({f"{name} {inner}": figure for inner, figure in value.items()})
@@ -124,7 +121,7 @@ def _for_people(lease: dict[str, Any], now_s: float) -> dict[str, Any]:
             row["up"] = f"{_up_s(lease, value, now_s):.0f} s"
         else:
             row[name] = value
-    return row
+    return {**row, **{f"{name}/s": round(rate) for name, rate in rates.items()}}
 
 
 def _up_s(lease: dict[str, Any], started: float, now_s: float) -> float:

@@ -1,0 +1,21 @@
+"""The state of a deployment at one moment."""
+
+from __future__ import annotations
+
+from towpath.status.state import Status
+
+HERE = "boot-id pid:[1]"
+
+
+def test_processes_have_the_names_that_serve_gave_them() -> None:
+    """By pid, and on this machine alone: others have the same numbers. A lease may contain anything."""
+    leases = (
+        {"node": "worker.a", "machine": HERE, "pid": 7},
+        {"node": "worker.b", "machine": "another", "pid": 7},
+        {"node": "worker.c", "machine": HERE, "pid": 8},
+        {"node": "odd.d", "machine": HERE, "pid": "7"},
+        {"node": "odd.e"},
+    )
+    status = Status(leases, ()).of_serve({"worker": 2}, {7: "worker-0", 9: "worker-1"}, HERE)
+    assert [lease.get("name") for lease in status.processes] == ["worker-0", None, None, None, None]
+    assert status.wanted == {"worker": 2}
