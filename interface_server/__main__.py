@@ -36,7 +36,7 @@ def run(
     manager: told when it serves and when it stops.
     Raises NoLogConfig.
     """
-    process_log.set_up(settings.log_level, settings.log_config)
+    process_log.set_up(settings.log_level, settings.log_config, settings.log_format, "interface")
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     asyncioreactor.install(loop)  # type: ignore[no-untyped-call]  # not annotated by Twisted

@@ -32,7 +32,9 @@ class InterfaceSettings:
     date_header: bool = True
     headers: tuple[tuple[str, str], ...] = ()  #: added to every response
     access_log: bool = True
+    access_log_format: str | None = None  #: gunicorn's atoms; None: our own form
     log_level: str = "info"
+    log_format: str = "text"  #: or json
     log_config: str | None = None
     health_path: str = "/-/health"  #: with /live and /ready behind it; empty: off
 

@@ -55,6 +55,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "protocol",
         "admin",
         "process",
+        "log_format",
         "settings errors",
     ),
     "interface_server": (
@@ -63,6 +64,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "protocol_factory",
         "admin http1 websocket",
         "http",
+        "access_log",
         "connections",
         "groups",
         "affinity direct queue transport",
@@ -201,6 +203,8 @@ SHELLS = (
     "channel_layer/loop/loop_layer.py",
     "channel_layer/loop/owner_requests.py",
     "channel_layer/process/forked_child.py",
+    "channel_layer/log_format/json_formatter.py",
+    "channel_layer/log_format/logged_connection.py",
     "channel_layer/process/local_process.py",
     "channel_layer/process/log_output.py",
     "channel_layer/process/log_relay.py",
@@ -248,13 +252,16 @@ SHELLS = (
     "interface_server/groups/dropped_messages.py",
     "interface_server/groups/fan_out.py",
     "interface_server/groups/group_members.py",
-    "interface_server/http/access_log.py",
+    "interface_server/access_log/access_log.py",
+    "interface_server/access_log/access_writer.py",
     "interface_server/http/exchange.py",
+    "interface_server/http/measured_response.py",
     "interface_server/http/server_context.py",
     "interface_server/http1/connection.py",
     "interface_server/http1/registry.py",
     "interface_server/http1/request_reader.py",
     "interface_server/http1/response_writer.py",
+    "interface_server/queue/concurrency_log.py",
     "interface_server/queue/queue_log.py",
     "interface_server/transport/addresses.py",
     "interface_server/transport/byte_stream.py",
@@ -347,6 +354,7 @@ SHELLS = (
     "worker/asgi/http.py",
     "worker/asgi/instance.py",
     "worker/asgi/lifespan.py",
+    "worker/asgi/logged_connection.py",
     "worker/asgi/websocket.py",
     "worker/connections/context.py",
     "worker/connections/direct_requests.py",
@@ -383,6 +391,8 @@ KNOWN_TO_CORES = {
     ),
     # The same, which parses what an option holds.
     "towpath/config/option_types.py": ("channel_layer.redis.address_file",),
+    # The type of what a sink gives to its exchange.
+    "interface_server/http/interfaces.py": ("interface_server.access_log.access_log",),
 }
 
 

@@ -229,7 +229,7 @@ def _load(settings: WorkerSettings, loop: LoopRunner) -> LoadedApplication:
 
 def _set_up_log(settings: WorkerSettings) -> None:
     try:
-        process_log.set_up(settings.log_level, settings.log_config)
+        process_log.set_up(settings.log_level, settings.log_config, settings.log_format, "worker")
     except process_log.NoLogConfig as error:
         raise StartupError(str(error)) from error
 

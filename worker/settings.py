@@ -57,8 +57,14 @@ class WorkerSettings:
     stuck_s_max: float = 120.0  #: an event loop that is blocked for so long ends its process; 0: no limit
 
     log_level: str = "info"
+    log_format: str = "text"  #: or json
     log_config: str | None = None
     graceful_timeout_s: float = 30.0  #: from SIGTERM until the process exits
+
+    @property
+    def logs_connections(self) -> bool:
+        """True if log records have the name of the connection that the application serves."""
+        return self.log_format == "json" or self.log_config is not None
 
     @property
     def layer(self) -> LayerSettings:

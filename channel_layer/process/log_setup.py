@@ -3,8 +3,8 @@
 Our own handler never waits for a reader of standard error (log_output.py). A handler of the application does, if it is of the
 usual kind.
 
-`--log-level` takes the levels of uvicorn; `trace` is below debug. `--log-config` is a file in a format of `logging.config`: JSON,
-YAML or ini.
+`--log-level` takes the levels of uvicorn; `trace` is below debug. `--log-format` is `text` or `json`. `--log-config` is a file in a
+format of `logging.config`: JSON, YAML or ini.
 
 Our handler stands behind the root of all loggers and not at it. `logging.basicConfig` does nothing if the root has a handler, and
 many applications call it: they want their own lines, at their own level and in their own format.
@@ -24,6 +24,7 @@ STANDARD_ERROR = 2
 TRACE = 5
 OURS = "towpath"
 FRAMES_SHOWN = 6
+TEXT, JSON = "text", "json"  #: values of --log-format
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -31,13 +32,20 @@ class NoLogConfig(ValueError):
     """A level or a file that cannot be used; the text is one sentence for a person."""
 
 
-def set_up(level: str, config: str | None) -> None:
-    """Set up the handler that shows lines which no other handler shows. Raises NoLogConfig."""
+def set_up(level: str, config: str | None, form: str = TEXT, process: str = "python") -> None:
+    """Set up the handler that shows lines which no other handler shows. Raises NoLogConfig.
+
+    form: TEXT or JSON. process: the name of this process in JSON, where supervisord has given none to it.
+    """
     logging.addLevelName(TRACE, "TRACE")
     number = TRACE if level.lower() == "trace" else logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise NoLogConfig(f"{level!r} is not a log level: critical, error, warning, info, debug, trace")
-    logging.root.parent = _behind_the_root()
+    if form == JSON or config is not None:
+        from channel_layer.log_format.logged_connection import name_connections
+
+        name_connections()
+    logging.root.parent = _behind_the_root(_formatter(form, process))
     logging.getLogger(OURS).setLevel(number)
     if config is not None:
         _apply(Path(config))
@@ -62,8 +70,16 @@ def stack_of(thread: int) -> str:
     return "".join(traceback.format_stack(sys._current_frames().get(thread), FRAMES_SHOWN)).rstrip()
 
 
-def _behind_the_root() -> logging.Logger:
-    handler = _OurHandler()
+def _formatter(form: str, process: str) -> logging.Formatter:
+    if form != JSON:
+        return logging.Formatter(FORMAT)
+    from channel_layer.log_format.json_formatter import JsonFormatter  # under --log-format json only
+
+    return JsonFormatter(process)
+
+
+def _behind_the_root(formatter: logging.Formatter) -> logging.Logger:
+    handler = _OurHandler(formatter)
     handler.addFilter(_not_logged_already)
     behind = logging.Logger("behind the root")
     behind.addHandler(handler)
@@ -73,9 +89,9 @@ def _behind_the_root() -> logging.Logger:
 class _OurHandler(logging.Handler):
     """Writes to standard error without waiting."""
 
-    def __init__(self) -> None:
+    def __init__(self, formatter: logging.Formatter) -> None:
         super().__init__()
-        self.setFormatter(logging.Formatter(FORMAT))
+        self.setFormatter(formatter)
         self._output = LogOutput(STANDARD_ERROR, self._lost)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -98,24 +114,27 @@ class _OurHandler(logging.Handler):
 
 
 class _OwnFormat(logging.Handler):
-    """Shows nothing: keeps our lines from handlers with Python's default format, which has no time.
+    """Shows nothing: keeps our lines from handlers with Python's default format, which has no time; those in JSON from every console.
 
     The first `logging.warning()` of an application makes such a handler, so its format is not a choice. A handler with a chosen
-    format gets our lines too.
+    format gets our lines too, unless an operator has chosen JSON.
     """
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Filter handlers of the root before they get this line. Returns False: this handler shows nothing."""
-        if logging.root.parent is None:  # --log-config decides alone
+        behind = logging.root.parent
+        if behind is None:  # --log-config decides alone
             return False
+        is_json = type(behind.handlers[0].formatter) is not logging.Formatter
         for handler in logging.root.handlers:
-            if type(handler) is logging.StreamHandler and _has_default_format(handler):
+            if _ends_on_console(handler) if is_json else _has_default_format(handler):
                 handler.addFilter(_is_not_ours)
         return False
 
 
 def _has_default_format(handler: logging.Handler) -> bool:
-    return handler.formatter is not None and handler.formatter._fmt == logging.BASIC_FORMAT
+    format_of = handler.formatter._fmt if handler.formatter is not None else None
+    return type(handler) is logging.StreamHandler and format_of == logging.BASIC_FORMAT
 
 
 def _is_not_ours(record: logging.LogRecord) -> bool:
@@ -142,15 +161,16 @@ def _not_logged_already(record: logging.LogRecord) -> bool:
 
 
 def _shows(handler: logging.Handler, record: logging.LogRecord) -> bool:
-    """True if the handler shows this record on a stream where our line would stand too.
+    """True if the handler shows this record on a stream where our line would stand too."""
+    return _ends_on_console(handler) and record.levelno >= handler.level and bool(handler.filter(record))
 
-    This is a guess from the handler's type. A queue ends in such a stream, and so does Rich's console.
-    """
+
+def _ends_on_console(handler: logging.Handler) -> bool:
+    """This is a guess from the handler's type. A queue ends in such a stream, and so does Rich's console."""
     import logging.handlers  # here, since few applications have a handler that asks for it
 
     here = isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr)
-    here = here or isinstance(handler, logging.handlers.QueueHandler) or hasattr(handler, "console")
-    return here and record.levelno >= handler.level and bool(handler.filter(record))
+    return here or isinstance(handler, logging.handlers.QueueHandler) or hasattr(handler, "console")
 
 
 def _apply(path: Path) -> None:

@@ -102,13 +102,13 @@ class Exchange:
     """A `Client` for the dispatcher. One request and its response at a time; then `begin` again."""
 
     __slots__ = (
-        "_context", "_response", "_sink", "_source", "_undelivered_bytes", "_upstream",
+        "_access_log", "_context", "_response", "_sink", "_source", "_undelivered_bytes", "_upstream",
         "began_s", "head", "last_worker", "request_state", "scope", "write_state",
     )  # fmt: skip
 
     def __init__(self, context: ServerContext, sink: ResponseSink, source: RequestSource) -> None:
         self._context = context
-        self._sink = sink
+        self._sink, self._access_log = sink, sink.access_log
         self._source = source
         self._response: Response | None = None  # from its start, unless it is written at once
         self._undelivered_bytes, self.last_worker, self.began_s = 0, "", 0.0
@@ -122,8 +122,7 @@ class Exchange:
 
     def begin(self, head: Head, scope: Scope) -> None:
         """Begin the exchange of a request whose head has come."""
-        self.head = head
-        self.scope = scope
+        self.head, self.scope = head, scope
         self.request_state = BEGUN
 
     def serve(self, head: Head, scope: Scope) -> None:
@@ -173,6 +172,8 @@ class Exchange:
                 self.write_state = write_step(self.write_state, CONTINUE_EXPECTED)
             context.under_way += 1
             self._upstream = context.backend.open(self, scope, body, more, expect_continue=expects)
+            if self._access_log.measured:
+                self._access_log.opened(scope.event, head.target, self._upstream.channel)
 
     def refuse(self, error: RequestError) -> None:
         """Answer with an error, or abort the response that has begun. What was read, and what may follow, cannot be trusted."""
@@ -328,12 +329,12 @@ class Exchange:
     def _log(self, status: int, why: str = "") -> None:
         if (meter := self._context.meter) is not None:
             meter.responded(self, status)
-        if not self._context.access_log.enabled:
+        if not self._access_log.enabled:
             return
         if self.head is None or self.scope is None:
-            self._context.access_log.refused(*self._source.rejected_request(), status, why)
+            self._access_log.refused(*self._source.rejected_request(), status, why)
         else:
-            self._context.access_log.request(self.head, self.scope.event["client"], status, why)
+            self._access_log.request(self.scope.event, self.head.path, self.head.target, status, why)
 
     @property
     def channel(self) -> str:
@@ -390,9 +391,8 @@ class Exchange:
         return upstream
 
     def _finish(self, keep_alive: bool) -> None:
-        self._response = self.head = None
+        self._response, self.head, self._undelivered_bytes = None, None, 0
         self.write_state = write_step(self.write_state, AWAITED)
-        self._undelivered_bytes = 0
         self._sink.end(keep_alive)
 
     def _abort(self) -> None:

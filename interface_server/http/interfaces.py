@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from channel_layer.protocol.events import Event
+from interface_server.access_log.access_log import AccessLog
 from interface_server.groups.interfaces import PushedMessage
 from interface_server.http.request import Head
 from interface_server.http.response import Response, ResponseOutput
@@ -16,6 +17,10 @@ from interface_server.http.response import Response, ResponseOutput
 
 class ResponseSink(ResponseOutput, Protocol):
     """The writer of an HTTP/1 connection: one exchange at a time writes its response to it."""
+
+    @property
+    def access_log(self) -> AccessLog:
+        """The access log of its exchange. Asked for once."""
 
     def send_remembered(self, events: Sequence[Event]) -> bool:
         """Write a complete response if its rendered head is remembered from an earlier one. Returns False if nothing is written."""

@@ -12,13 +12,15 @@ from collections import Counter
 from dataclasses import dataclass
 from time import gmtime, strftime
 
+from interface_server.access_log.access_log import AccessLog
+from interface_server.access_log.access_writer import AccessWriter
 from interface_server.connections.interfaces import Backend
-from interface_server.http.access_log import AccessLog
 from interface_server.http.default_headers import DefaultHeaders
 from interface_server.http.health import Health
 from interface_server.http.interfaces import ResponseMeter
 from interface_server.http.proxy_headers import TrustedPeers
 from interface_server.http.upload_timeouts import UploadTimeouts
+from interface_server.queue.concurrency_log import ConcurrencyLog
 from interface_server.settings import InterfaceSettings
 from interface_server.timers import Ticker
 from interface_server.transport.slow_consumers import SlowConsumers
@@ -39,6 +41,7 @@ class ServerContext:
     counters: Counter[str]
     access_log: AccessLog
     observed: bool  #: responses are logged, measured, or both
+    access_writer: AccessWriter | None  #: of lines that are written when answers are over; None: there are none
     trusted: TrustedPeers | None  #: None: proxy headers are not read
     default_headers: DefaultHeaders
     health: Health
@@ -65,14 +68,16 @@ class ServerContext:
     ) -> ServerContext:
         """Make all parts from `settings`. counters: the dispatcher's, which publishes them. ValueError: a setting has no meaning."""
         health = Health(settings.health_path)
-        access_log = AccessLog(settings.access_log, health.paths)
+        is_logged, as_json = settings.access_log and AccessLog.is_heard(), settings.log_format == "json"
+        is_measured = as_json or settings.access_log_format is not None
         context = cls(
             settings=settings,
             backend=backend,
             loop=loop,
             counters=counters,
-            access_log=access_log,
-            observed=access_log.enabled,
+            observed=is_logged,
+            access_log=AccessLog(is_logged, health.paths),
+            access_writer=AccessWriter(settings.access_log_format, as_json) if is_logged and is_measured else None,
             trusted=TrustedPeers(settings.forwarded_allow_ips) if settings.proxy_headers else None,
             default_headers=DefaultHeaders(imf_fixdate, settings.server_header, settings.date_header, settings.headers),
             health=health,
@@ -88,6 +93,9 @@ class ServerContext:
         context.ticker.add(context.slow.check)
         context.ticker.add(context.half_closed.check)
         context.ticker.add(context.uploads.check)
+        if settings.limit_concurrency:
+            concurrency_log = ConcurrencyLog(settings.limit_concurrency)
+            context.ticker.add(lambda now: concurrency_log.check(context.full(), now))
         return context
 
     def measure(self, backend: Backend, meter: ResponseMeter) -> None:

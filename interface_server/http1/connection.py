@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from channel_layer.protocol.events import Event
 from interface_server.http.answers import RequestError
 from interface_server.http.exchange import COMPLETE, NONE, Exchange
+from interface_server.http.measured_response import MeasuredResponse
 from interface_server.http1.phase import EXCHANGE, GONE, HEAD, IDLE, KEPT, LINGERING, Phase, phase_step
 from interface_server.http1.registry import Http1Registry
 from interface_server.http1.request_reader import HALF_CLOSED, NO_CREDIT, RequestReader
@@ -48,17 +49,19 @@ class Http1Connection:
         "context",
         "deadline",
         "exchange",
+        "measured",
         "phase",
         "reader",
         "transport",
         "write_paused",
         "writer",
     )
-    __deletable__ = ("exchange", "reader", "writer")  # for mypyc, where a class is compiled
+    __deletable__ = ("exchange", "measured", "reader", "writer")  # for mypyc, where a class is compiled
 
     # From `makeConnection` until the transport is gone, or belongs to a WebSocket.
     transport: Transport
     exchange: Exchange
+    measured: MeasuredResponse | None  #: for an access log that needs it
     reader: RequestReader
     writer: ResponseWriter
 
@@ -82,7 +85,10 @@ class Http1Connection:
         self.transport = transport
         self.reader = RequestReader(self)
         self.writer = ResponseWriter(self, self._registry.heads)
-        self.exchange = Exchange(self.context, self.writer, self.reader)
+        self.measured = None
+        if self.context.access_writer is not None:
+            self.measured = MeasuredResponse(self.context.access_log, self.context.access_writer, self.writer)
+        self.exchange = Exchange(self.context, self.measured or self.writer, self.reader)
         self._registry.connections.add(self)
         self.deadline = self.context.idle_deadline
 
@@ -275,6 +281,8 @@ class Http1Connection:
         """Remove this connection from the registry and from all timeouts."""
         self.enter(GONE, inf)
         self.writer.end_backlog()
+        if self.measured is not None:
+            self.measured.finish()
         self.reader.close()
         self._registry.connections.discard(self)
         self._registry.unread.discard(self)
@@ -283,4 +291,4 @@ class Http1Connection:
 
     def _break_cycles(self) -> None:
         """Break the reference cycles with our parts: a detached connection is freed at once, not by the garbage collector."""
-        del self.reader, self.writer, self.exchange
+        del self.reader, self.writer, self.exchange, self.measured

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from channel_layer.protocol.events import Event
+from interface_server.access_log.access_log import AccessLog
 from interface_server.groups.interfaces import PushedMessage
 from interface_server.groups.push_backlog import PushBacklog
 from interface_server.http.exchange import Exchange
@@ -56,6 +57,10 @@ class ResponseWriter:
         self._heads = heads
         self._backlog: PushBacklog | None = None  # while pushes wait in a full write buffer
         self._encoder: Http1Encoder | None = None  # of the response under way, unless it is written at once
+
+    @property
+    def access_log(self) -> AccessLog:
+        return self._connection.context.access_log
 
     def send_remembered(self, events: Sequence[Event]) -> bool:
         if self._reader.paused:

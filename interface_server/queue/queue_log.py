@@ -13,8 +13,7 @@ from interface_server.queue.queue_timeouts import QueueTimeouts
 
 log: Final = logging.getLogger("towpath.interface")
 
-LONG_S: Final = 1.0  #: a wait that is logged, if there is one so long for SETTLES_S
-SETTLES_S: Final = 2.0
+LONG_S: Final = 1.0  #: a wait that is logged
 
 
 class QueueLog:
@@ -22,7 +21,7 @@ class QueueLog:
 
     def __init__(self, timeouts: QueueTimeouts) -> None:
         self._timeouts = timeouts
-        self._condition = LastingCondition(SETTLES_S)
+        self._condition = LastingCondition(0.0)  # a wait has lasted by itself
 
     def check(self, now: float) -> None:
         """now: monotonic seconds."""

@@ -98,6 +98,7 @@ class WebSocketConnection:
             return
         self._reader.hold(remaining_bytes)
         self.upstream = context.backend.open(self, Scope(scope), b"", False)
+        opening.opened(self.upstream)
 
     def _accept(self, state: WebSocketState, event: Event) -> None:
         assert self._opening is not None
@@ -190,9 +191,8 @@ class WebSocketConnection:
         self._end(WebSocketTrigger.HUNG_UP, termination.HUNG_UP)
 
     def pong_overdue(self) -> None:
-        # Neither side has closed: the client is most likely gone, so the application gets 1006.
         self._registry.context.counters["closed.ping_timeout"] += 1
-        self._leave(ABNORMAL, termination.PING_TIMEOUT)
+        self._leave(ABNORMAL, termination.PING_TIMEOUT)  # neither side has closed: the client is most likely gone
         self._end(WebSocketTrigger.PONG_OVERDUE, termination.PONG_TOO_LATE)
 
     def close_received(self, payload: bytes) -> None:

@@ -127,6 +127,11 @@ class Handshake:
         return self._response.response.fault if self._response is not None else ""
 
     @property
+    def fields(self) -> Fields:
+        """The header fields of the denial."""
+        return self._response.response.fields if self._response is not None else ()
+
+    @property
     def status(self) -> int:
         """The status of the denial."""
         return self._response.response.status if self._response is not None else 0

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from channel_layer.protocol.events import Event
-from interface_server.http.response_head import InvalidResponse
+from interface_server.access_log.entry import AccessEntry
+from interface_server.connections.interfaces import Upstream
+from interface_server.http.response_head import Fields, InvalidResponse
 from interface_server.transport.byte_stream import ByteStream
 from interface_server.websocket.deflate import Deflate, negotiate_deflate
 from interface_server.websocket.handshake import Handshake
@@ -14,12 +18,27 @@ from interface_server.websocket.termination import Termination
 class Opening:
     """One handshake, until it is answered. The connection decides which answer."""
 
-    __slots__ = ("_context", "_handshake", "_stream")
+    __slots__ = ("_context", "_entry", "_handshake", "_stream")
 
     def __init__(self, scope: Event, stream: ByteStream, registry: WebSocketRegistry) -> None:
         self._context = context = registry.context
-        self._handshake = Handshake(scope, context.default_headers, registry.encode_denial)
+        self._handshake = handshake = Handshake(scope, context.default_headers, registry.encode_denial)
         self._stream = stream
+        self._entry: AccessEntry | None = None  # for an access log that is measured
+        if context.access_writer is not None:
+            self._entry = AccessEntry(
+                client=handshake.client,
+                method="GET",
+                target=handshake.target,
+                version="1.1",
+                fields=scope["headers"],
+                begun_s=time.monotonic(),
+            )
+
+    def opened(self, upstream: Upstream) -> None:
+        """Note the connection, for a log that is measured."""
+        if self._entry is not None:
+            self._entry.connection = upstream.channel
 
     @property
     def begun(self) -> bool:
@@ -37,7 +56,7 @@ class Opening:
             agreed = negotiate_deflate(handshake.offer.extensions)
         deflate, extension = agreed or (None, "")
         self._stream.write(handshake.accept(event, extension))
-        self._log(101)
+        self._log(101, fields=event.get("headers") or ())
         return deflate
 
     def deny(self, event: Event) -> bool:
@@ -47,12 +66,14 @@ class Opening:
         """
         handshake = self._handshake
         data = handshake.deny(event)
+        if self._entry is not None:
+            self._entry.body_bytes += len(event.get("body", b""))
         if data:
             self._stream.write(data)
         if handshake.fault:
             raise InvalidResponse(f"a denial response {handshake.fault}")
         if handshake.over:
-            self._log(handshake.status)
+            self._log(handshake.status, fields=handshake.fields)
         return handshake.over
 
     def refuse(self, how: Termination) -> None:
@@ -61,8 +82,13 @@ class Opening:
         self._stream.write(self._handshake.refuse(how.status, how.why, how.field_line))
         self._log(how.status, how.why)
 
-    def _log(self, status: int, why: str = "") -> None:
-        """Write an access log line. why: of a response of the server's own."""
-        access_log = self._context.access_log
-        if access_log.enabled:
-            access_log.line(self._handshake.client, "GET", self._handshake.target, "1.1", status, why)
+    def _log(self, status: int, why: str = "", fields: Fields = ()) -> None:
+        """Write an access log line. why: of a response of the server's own. fields: of the application's."""
+        context, entry = self._context, self._entry
+        if entry is not None and context.access_writer is not None:
+            entry.status, entry.why, entry.response_fields = status, why, fields
+            if why:
+                entry.body_bytes = len(why.encode()) + 1
+            context.access_writer.write(entry)
+        elif context.access_log.enabled:
+            context.access_log.line(self._handshake.client, "GET", self._handshake.target, "1.1", status, why)

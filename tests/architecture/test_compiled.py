@@ -16,6 +16,7 @@ HOT = frozenset(
     (
         "channel_layer/messaging",
         "channel_layer/protocol",
+        "interface_server/access_log",
         "interface_server/affinity",
         "interface_server/connections",
         "interface_server/direct",

@@ -37,6 +37,7 @@ ANSWERS = {
     "--max-requests-jitter": "use --limit-max-requests-jitter",
     "--graceful-timeout": "use --timeout-graceful-shutdown",
     "--keep-alive": "use --timeout-keep-alive",
+    "--access-logformat": "use --access-log-format",
     "--access-logfile": NO_LOG_FILE,
     "--error-logfile": NO_LOG_FILE,
 }

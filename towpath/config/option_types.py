@@ -167,12 +167,19 @@ def _some_address(text: str) -> None:
         )
 
 
+def _access_format(text: str) -> None:
+    from interface_server.access_log.access_format import AccessFormat  # where one is given only
+
+    AccessFormat(text)
+
+
 def _redis_url(text: str) -> None:
     """A file is read by the process that connects, and not before."""
     if path_in(text) is None:
         address_source(text)
 
 
+ACCESS_FORMAT = Checked("format", _access_format)
 HOST = Checked("address", _some_address)
 PERMISSIONS = Checked("octal", _permissions)
 #: Trusted peers: addresses, networks, `unix`, or `*`, with commas between.

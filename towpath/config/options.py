@@ -29,6 +29,7 @@ from towpath.config.option_row import (
     Row,
 )
 from towpath.config.option_types import (
+    ACCESS_FORMAT,
     GENERATION,
     HOST,
     PERMISSIONS,
@@ -218,7 +219,15 @@ ROWS: tuple[Row, ...] = (
         ("interface.health_path",), PathOrOff(),
     ),
     Row("--access-log/--no-access-log", FOR_INTERFACE, "Log one line per exchange.", ("interface.access_log",)),
+    Row(
+        "--access-log-format", FOR_INTERFACE, "Form of these lines, with gunicorn's atoms such as %(h)s.",
+        ("interface.access_log_format",), ACCESS_FORMAT, more={"default": None},
+    ),
     Row("--log-level", PROCESSES, "Least level that is logged.", ("interface.log_level", "worker.log_level"), LEVELS),
+    Row(
+        "--log-format", PROCESSES, "Log lines as `text`, or as `json`: one object a line.",
+        ("interface.log_format", "worker.log_format"), click.Choice(("text", "json")),
+    ),
     Row(
         "--log-config", PROCESSES, "Logging configuration: .json, .yaml, or .ini.",
         ("interface.log_config", "worker.log_config"), click.Path(exists=True, dir_okay=False),

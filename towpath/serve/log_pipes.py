@@ -1,4 +1,4 @@
-"""The output of all processes on one terminal, each line with the name of its process.
+"""The output of all processes on one terminal, each line with the name of its process: in front of it, or in JSON as a field.
 
 supervisord writes the output of a process into a named pipe; a thread of ours reads all of them. It must be a thread: while
 supervisord waits for space in a pipe it answers no request, and a parent that waits for an answer would not read the pipe.
@@ -10,11 +10,14 @@ import os
 import selectors
 import threading
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
+from channel_layer.log_format.json_line import unwrapped, wrapped
 from towpath.system import standard_streams
 
 READ_SIZE_BYTES = 65_536
 LINE_SIZE_BYTES_MAX = 65_536  #: a longer line is shown in pieces
+JSON_LINE_SIZE_BYTES_MAX = 1_048_576  #: the same in JSON, where a piece is no object
 HELD_SIZE_BYTES_MAX = 1_048_576  #: beyond it everything is shown
 
 #: Warnings that do not apply: supervisord's socket lies in a folder that is closed to other users, and the embedded server
@@ -37,21 +40,25 @@ Show = Callable[[bytes], None]
 class LineBuffer:
     """Turns bytes into whole lines, each with a name in front."""
 
-    def __init__(self, name: str, width: int, drop: tuple[bytes, ...] = ()) -> None:
+    def __init__(self, name: str, width: int, drop: tuple[bytes, ...] = (), as_json: bool = False) -> None:
         self.name = name
+        self._as_json = as_json
         self._front = f"{name:<{width}} | ".encode()
+        self._size_bytes_max = JSON_LINE_SIZE_BYTES_MAX if as_json else LINE_SIZE_BYTES_MAX
         self._rest = b""
         self._drop = drop
 
     def receive(self, data: bytes) -> bytes:
         """The lines that can be shown now."""
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > LINE_SIZE_BYTES_MAX:
+        if len(self._rest) > self._size_bytes_max:
             lines.append(self._rest)
             self._rest = b""
-        return b"".join(
-            self._front + line + b"\n" for line in lines if not any(unwanted in line for unwanted in self._drop)
-        )
+        wanted = [line for line in lines if not any(unwanted in line for unwanted in self._drop)]
+        if self._as_json:
+            now = datetime.now(UTC).timestamp()
+            return b"".join(wrapped(line, self.name, now) + b"\n" for line in wanted if line)
+        return b"".join(self._front + line + b"\n" for line in wanted)
 
     def end(self) -> bytes:
         """The last line, if it has no end."""
@@ -59,15 +66,20 @@ class LineBuffer:
 
     def bare(self, text: bytes) -> bytes:
         """Lines that `receive` returned, without the name."""
+        if self._as_json:
+            return b"".join(unwrapped(line) + b"\n" for line in text.splitlines())
         return b"".join(line.removeprefix(self._front) for line in text.splitlines(keepends=True))
 
 
 class LogPipes:
     """The pipes of a `serve`, and the thread that reads them. Made before supervisord is started."""
 
-    def __init__(self, folder: int, names: Iterable[str], show: Show = standard_streams.write_lines) -> None:
-        """folder: a descriptor of the one for the pipes."""
+    def __init__(
+        self, folder: int, names: Iterable[str], show: Show = standard_streams.write_lines, as_json: bool = False
+    ) -> None:
+        """folder: a descriptor of the one for the pipes. as_json: each line is a JSON object, without a name in front."""
         self._show = show
+        self._as_json = as_json
         self._on_output: dict[int, Callable[[bytes], None]] = {}
         self._held: list[tuple[LineBuffer, bytes]] | None = None  # None: everything is shown as it comes
         self._held_size_bytes = 0
@@ -115,7 +127,7 @@ class LogPipes:
         self._thread.join()
 
     def _add(self, descriptor: int, name: str) -> None:
-        lines = LineBuffer(name, self._width, EXPECTED if name in NOT_OURS else ())
+        lines = LineBuffer(name, self._width, EXPECTED if name in NOT_OURS else (), self._as_json)
         self._selector.register(descriptor, selectors.EVENT_READ, lines)
 
     def _run(self) -> None:

@@ -26,7 +26,7 @@ from towpath.runtime import admin_ports, embedded_redis, listen_address, run_dir
 from towpath.runtime.listen_address import ListenAddress
 from towpath.runtime.run_dir import LOGS, SUPERVISORD, RunDir
 from towpath.runtime.run_dir_pointer import RunDirPointer
-from towpath.serve import process_environment, supervisord_start
+from towpath.serve import process_environment, serve_log, supervisord_start
 from towpath.serve.log_pipes import LogPipes
 from towpath.serve.serve_settings import ServeContext, ServeSettings
 from towpath.serve.startup_output import StartupOutput
@@ -48,6 +48,8 @@ def serve(settings: ServeSettings, launch: Launch | None = None) -> int:
     launch: a supervisord that was launched before, and that waits.
     """
     launch = launch or Launch()
+    if settings.logs_json:
+        serve_log.log_as_json()
     signal.signal(signal.SIGTERM, _stop_early)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us with this signal ignored
     try:
@@ -128,7 +130,8 @@ def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
 
 def _pipes(context: ServeContext) -> LogPipes:
     with context.folder.folder.below(LOGS) as logs:
-        return LogPipes(logs, [*supervisord_conf.names(context.plan), SUPERVISORD])
+        names = [*supervisord_conf.names(context.plan), SUPERVISORD]
+        return LogPipes(logs, names, as_json=context.settings.logs_json)
 
 
 def _greet(context: ServeContext, redis: str) -> None:

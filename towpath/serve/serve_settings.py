@@ -55,6 +55,11 @@ class ServeSettings:
         return port
 
     @property
+    def logs_json(self) -> bool:
+        """True if each line on standard output is a JSON object."""
+        return bool(self.values["log_format"] == "json")
+
+    @property
     def socket_path(self) -> Path | None:
         """The path of the unix socket to listen on, if one was given."""
         return Path(self.values["uds"]).absolute() if self.values.get("uds") else None

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 
 from channel_layer.process.log_output import LogOutput
 
 STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR = range(3)
 
+Frame = Callable[[str], str]
+
 _outputs: dict[int, LogOutput] = {}
+_frames: list[Frame] = []  # one, where lines have a form of their own
 
 
 def open_closed() -> None:
@@ -29,9 +33,14 @@ def open_closed() -> None:
     sys.stderr = sys.stderr or os.fdopen(STANDARD_ERROR, "w", closefd=False)
 
 
-def write_line(text: str) -> None:
-    """Write a line to standard output."""
-    write(STANDARD_OUTPUT, f"{text}\n".encode(errors="replace"))
+def frame_lines(frame: Frame) -> None:
+    """Write each line of ours in this form from now on."""
+    _frames[:] = [frame]
+
+
+def write_line(text: str, name: str = "") -> None:
+    """Write a line to standard output. name: of the process, for its front, unless lines have a form of their own."""
+    write(STANDARD_OUTPUT, _line(text, name))
 
 
 def write_lines(lines: bytes) -> None:
@@ -52,5 +61,13 @@ def flush() -> None:
         output.flush()
 
 
+def _line(text: str, name: str) -> bytes:
+    if _frames:
+        text = _frames[0](text)
+    elif name:
+        text = f"{name:<11} | {text}"
+    return f"{text}\n".encode(errors="replace")
+
+
 def _lost(lines: int, unread_s: float) -> bytes:
-    return f"{'serve':<11} | {lines} lines were lost: the output was not read for {unread_s:.1f} s\n".encode()
+    return _line(f"{lines} lines were lost: the output was not read for {unread_s:.1f} s", "serve")

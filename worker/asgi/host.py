@@ -25,6 +25,7 @@ from worker.asgi.capacity import Capacity
 from worker.asgi.http import HttpInstance
 from worker.asgi.instance import Application, AsgiInstance, HostContext, logger
 from worker.asgi.lifespan import Lifespan
+from worker.asgi.logged_connection import logged_asgi, logged_wsgi
 from worker.asgi.websocket import WebSocketInstance
 from worker.connections.interfaces import Downstream, Instance
 from worker.settings import WorkerSettings
@@ -52,7 +53,7 @@ class AsgiHost:
         """
         self._loop = asyncio.get_running_loop()
         self._settings = settings
-        self._application = as_asgi3(application)
+        self._application = as_asgi3(application, settings.logs_connections)
         self._is_wsgi = application.interface == "wsgi"
         version = "2.0" if application.interface == "asgi2" else "3.0"
         self._asgi = {kind: {"version": version, "spec_version": spec} for kind, spec in SPEC_VERSIONS.items()}
@@ -228,12 +229,16 @@ async def _run(application: Application, *arguments: Any) -> None:
     await application(*arguments)
 
 
-def as_asgi3(application: LoadedApplication) -> Application:
-    """The application as ASGI 3, whatever its interface."""
+def as_asgi3(application: LoadedApplication, logs_connections: bool = False) -> Application:
+    """The application as ASGI 3, whatever its interface. logs_connections: its log records have the name of their connection."""
+    target = application.target
+    asgi3: Application
     if application.interface == "wsgi":
-        wsgi = with_length(application.target) if django_answers() else application.target
-        return WsgiApplication(wsgi, application.context)
-    if application.interface == "asgi2":
-        return double_to_single_callable(application.target)  # type: ignore[no-any-return, no-untyped-call]  # asgiref
-    target: Application = application.target
-    return target
+        if django_answers():
+            target = with_length(target)
+        asgi3 = WsgiApplication(logged_wsgi(target) if logs_connections else target, application.context)
+    elif application.interface == "asgi2":
+        asgi3 = double_to_single_callable(target)  # type: ignore[no-untyped-call]  # asgiref has no types
+    else:
+        asgi3 = target
+    return logged_asgi(asgi3) if logs_connections else asgi3

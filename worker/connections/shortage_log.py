@@ -13,7 +13,7 @@ from worker.connections.interfaces import ApplicationHost
 
 log: Final = logging.getLogger("towpath.worker")
 
-SETTLES_S: Final = 2.0
+BEGINS_AFTER_S: Final = 1.0
 
 
 class ShortageLog:
@@ -26,7 +26,7 @@ class ShortageLog:
     def check(self, now: float) -> None:
         """Check each limited resource. now: monotonic seconds."""
         for what, taken in self._host.taken().items():
-            condition = self._conditions.setdefault(what, LastingCondition(SETTLES_S))
+            condition = self._conditions.setdefault(what, LastingCondition(BEGINS_AFTER_S))
             match condition.observe(taken, now):
                 case News.BEGAN:
                     log.warning("all %s are taken: this worker takes no more until one is free", what)

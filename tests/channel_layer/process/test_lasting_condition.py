@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from channel_layer.process.lasting_condition import LastingCondition, News
+from channel_layer.process.lasting_condition import ENDS_AFTER_S, LastingCondition, News
 
-SETTLES_S = 2.0
+BEGINS_AFTER_S = 2.0
 
 
 def told(found: str, every_s: float = 1.0) -> list[tuple[float, News]]:
     """What is told when looks find it so: `x` for a look at which the condition holds."""
-    condition = LastingCondition(SETTLES_S)
+    condition = LastingCondition(BEGINS_AFTER_S)
     news = ((place * every_s, condition.observe(mark == "x", place * every_s)) for place, mark in enumerate(found))
     return [(now, new) for now, new in news if new is not None]
 
@@ -32,7 +32,15 @@ def test_what_comes_and_goes_is_no_condition_and_no_end_of_one() -> None:
 
 def test_how_long_it_has_lasted_counts_from_the_first_look_that_found_it() -> None:
     """The figure that tells how long users have waited."""
-    condition = LastingCondition(SETTLES_S)
+    condition = LastingCondition(BEGINS_AFTER_S)
     assert [condition.observe(True, now) for now in (10.0, 11.0, 12.0)] == [None, None, News.BEGAN]
     assert condition.lasted_s(12.0) == 2.0
     assert [condition.observe(False, now) for now in (20.0, 22.0)] == [None, News.ENDED]
+
+
+def test_a_condition_may_begin_at_the_first_look_and_ends_no_sooner_for_that() -> None:
+    """Where what is looked at has lasted for a while by itself."""
+    condition = LastingCondition(0.0)
+    assert condition.observe(True, 5.0) is News.BEGAN
+    assert condition.observe(False, 6.0) is None
+    assert condition.observe(False, 6.0 + ENDS_AFTER_S) is News.ENDED

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from channel_layer.protocol.events import Event
+from interface_server.access_log.access_log import AccessLog
 from interface_server.connections.interfaces import EndReason
 from interface_server.groups.interfaces import PushedMessage
 from interface_server.http.answers import RequestError
@@ -30,6 +31,7 @@ class StreamOfFrames:
     def __init__(self) -> None:
         self.frames: list[tuple[object, ...]] = []
         self.reading_paused = False
+        self.access_log = AccessLog(False, ())
 
     def send_remembered(self, events: Sequence[Event]) -> bool:
         return False

@@ -22,6 +22,7 @@ CHANGED = {
     "prefix": "p:", "buffer_budget": "2MiB", "queue_wait": "1.5", "app_dir": "src", "interface": "wsgi", "lifespan": "on",
     "threads": "3", "worker_concurrency": "4", "worker_streams": "6", "worker_websockets": "5", "root_path": "/r",
     "forwarded_allow_ips": "*", "header": "A: b c", "health_path": "/h", "log_level": "debug", "limit_concurrency": "9",
+    "log_format": "json", "access_log_format": '%(h)s "%(r)s" 100%%',
     "max_body_size": "1GiB",
     "max_head_size": "128KiB", "max_target_size": "60KiB", "max_headers": "301",
     "response_timeout": "2", "body_timeout": "7", "timeout_keep_alive": "3", "timeout_graceful_shutdown": "4", "ws_max_size": "64KiB",

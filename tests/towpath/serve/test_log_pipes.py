@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -61,3 +62,15 @@ def test_what_was_held_is_shown_in_order_before_what_comes_later(tmp_path: Path)
     pipes.close()
     said = [b"interface-0 | interface-0 speaks", b"worker-0    | worker-0 speaks", b"worker-0    | more"]
     assert b"".join(shown).splitlines() == said
+
+
+def test_in_json_every_line_is_an_object_and_what_is_one_passes_whole() -> None:
+    """Nothing stands in front of it; other text becomes a message, and a failing process is shown by that text."""
+    lines = LineBuffer("worker-1", 8, as_json=True)
+    ours = b'{"level": "INFO", "message": "' + b"x" * (2 * LINE_SIZE_BYTES_MAX) + b'"}\n'
+    assert lines.receive(ours[:-10]) == b""
+    assert lines.receive(ours[-10:]) == ours
+    shown = lines.receive(b"Traceback (most recent call last):\n\n")
+    fields = json.loads(shown)
+    assert (fields["process"], fields["message"]) == ("worker-1", "Traceback (most recent call last):")
+    assert lines.bare(shown) == b"Traceback (most recent call last):\n"
