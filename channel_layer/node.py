@@ -85,8 +85,7 @@ class Node:
         self.figures = self._lease.figures
         # Bound once, since each is called for each connection or message.
         self.acquire_peer, self.release_peer = self._peers.acquire, self._peers.release
-        self.is_gone = self._peers.is_gone
-        self.is_certainly_gone = self._peers.is_certainly_gone
+        self.is_gone, self.is_certainly_gone = self._peers.is_gone, self._peers.is_certainly_gone
         self.read_inbox_up = self._peers.read_inbox_up
         self.suspect = self._peers.suspect
         self.take = self._channels.take
@@ -168,7 +167,8 @@ class Node:
 
         while_blocked: see `LeaseRenewal.report`.
         """
-        self._lease.report({**figures, "counters": {**self.counters, **counters}}, while_blocked)
+        ours = {"probe_s": self._groups.probe_s, "counters": {**self.counters, **counters}}
+        self._lease.report({**figures, **ours}, while_blocked)
 
     # -- packets
 

@@ -47,6 +47,7 @@ METRICS = (
     Metric("towpath_stopping", Kind.GAUGE, BOTH, STOPPING, "1 from SIGTERM on"),
     Metric("towpath_redis_connected", Kind.GAUGE, BOTH, CONNECTED, "1 while there is a connection to Redis"),
     Metric("towpath_lease_age_seconds", Kind.GAUGE, BOTH, "lease_age_s", "since the last renewal of the lease that succeeded"),
+    Metric("towpath_group_probe_seconds", Kind.GAUGE, BOTH, "probe_s", "how long the last probe of the subscriptions took by Redis"),
     Metric("towpath_event_loop_lag_seconds", Kind.GAUGE, BOTH, LOOP_LAG, "how late the event loop is at this moment"),
     Metric("towpath_event_loop_delay_seconds", Kind.HISTOGRAM, BOTH, LOOP_DELAY, "how late a timer of 0.1 s was"),
     Metric("towpath_connections", Kind.GAUGE, BOTH, "connections", "exchanges and WebSockets under way, those that wait included"),
@@ -56,6 +57,8 @@ METRICS = (
     Metric("towpath_queue_connections", Kind.GAUGE, INTERFACE, "queued", "connections of this process that wait for a worker"),
     Metric("towpath_queue_age_seconds", Kind.GAUGE, INTERFACE, "queued_s", "how long the first of the connections that wait has waited"),
     Metric("towpath_queue_wait_seconds", Kind.HISTOGRAM, INTERFACE, QUEUE_WAIT, "waits on a shared channel that a worker has ended"),
+    Metric("towpath_groups", Kind.GAUGE, INTERFACE, "groups", "groups with members among the connections"),
+    Metric("towpath_group_members", Kind.GAUGE, INTERFACE, "group_members", "members of all groups, among the connections"),
     Metric("towpath_inviting_workers", Kind.GAUGE, INTERFACE, "inviting_workers", "workers that invite this process"),
     Metric(
         "towpath_http_responses_total", Kind.COUNTER, INTERFACE, RESPONSES, "responses that have begun, without those of health checks",
@@ -67,6 +70,7 @@ METRICS = (
     ),
     Metric("towpath_connections_adopted_total", Kind.COUNTER, WORKER, "adopted_total", "connections that this worker has taken"),
     Metric("towpath_streams", Kind.GAUGE, WORKER, "streams", "exchanges that hold no place"),
+    Metric("towpath_handing_over", Kind.GAUGE, WORKER, "handing_over", "open WebSockets that this worker is still handing over to others"),
     Metric("towpath_places_free", Kind.GAUGE, WORKER, "free", "connections that this worker would still take", labels=("kind",)),
     Metric("towpath_events_total", Kind.COUNTER, BOTH, COUNTERS, "what the counter <kind>.<reason> counts", labels=("kind", "reason")),
 )  # fmt: skip  # one metric, one line: a table that can be read down

@@ -71,6 +71,8 @@ class PubSub:
         self._news = context.keys.news
         self._probe = context.keys.probe(context.name)
         self._probing = False  # a probe was published and has not arrived
+        self._probed_at = 0.0
+        self.probe_s: float | None = None  #: how long the last probe that came back was under way
         self._checks = 0  # since then, or since the connection was made
         self._rejections = RejectionLog(log, "to subscribe")
         self._last_message_at = 0.0  # when anything arrived last
@@ -157,6 +159,7 @@ class PubSub:
         if not self._probing and self._checks >= PROBE_CHECKS:
             self._checks = 0
             self._probing = True
+            self._probed_at = self._loop.time()
             commands.call(self._published, "PUBLISH", self._probe, "")
         return False
 
@@ -209,6 +212,8 @@ class PubSub:
             if channel == self._news:
                 self._on_news(content)
             elif channel == self._probe:
+                if self._probing and not content:  # else it is a marker
+                    self.probe_s = round(self._loop.time() - self._probed_at, 4)
                 self._probing = False
                 self._counters.on_marker(content)
             else:
