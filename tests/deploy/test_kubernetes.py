@@ -12,8 +12,8 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
+from channel_layer.admin.admin import LIVE_PATH, METRICS_PATH, READY_PATH
 from interface_server.http.proxy_headers import TrustedPeers
-from interface_server.settings import InterfaceSettings
 from tests.support.manifests import (
     KUBERNETES,
     OF_KEDA,
@@ -22,10 +22,12 @@ from tests.support.manifests import (
     of_kind,
     ours,
     pods,
+    port_numbers,
     render,
     selected,
     variables,
 )
+from worker.settings import WorkerSettings
 
 #: The oldest that OPERATIONS.md names, and the newest that is known.
 VERSIONS = ["1.25", kubernetes_validate.latest_version()]
@@ -95,23 +97,35 @@ def test_no_pod_gets_the_variables_of_services(source: str) -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_whoever_listens_is_probed_and_a_worker_listens_nowhere(source: str) -> None:
-    """A worker's life is what its lease says; asking Redis by a probe would restart all of them when Redis is away."""
-    for name, container in containers(render(source)).items():
-        if name == "worker":
-            assert not {"ports", "livenessProbe", "readinessProbe"} & container.keys()
-        else:
-            assert {"ports", "livenessProbe", "readinessProbe"} <= container.keys(), name
+def test_the_probes_ask_at_the_admin_port_where_the_process_answers(source: str) -> None:
+    """Live must not depend on Redis, ready must: a Redis that is away takes pods out of the service and restarts none."""
+    for container in ours(render(source)).values():
+        assert container["livenessProbe"]["httpGet"] == {"path": LIVE_PATH, "port": "admin"}
+        assert container["readinessProbe"]["httpGet"] == {"path": READY_PATH, "port": "admin"}
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_the_probes_ask_where_the_interface_server_answers(source: str) -> None:
-    """Live must not depend on Redis, ready must: a Redis that is away takes pods out of the service and restarts none."""
-    container = containers(render(source))["interface"]
-    health = InterfaceSettings().health_path
-    assert container["livenessProbe"]["httpGet"]["path"] == f"{health}/live"
-    assert container["startupProbe"]["httpGet"]["path"] == f"{health}/live"
-    assert container["readinessProbe"]["httpGet"]["path"] == f"{health}/ready"
+def test_a_worker_that_is_stuck_has_its_own_time(source: str) -> None:
+    """It ends itself after --worker-timeout, and says why. The probe is for one that cannot, and never earlier."""
+    probe = ours(render(source))["worker"]["livenessProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] >= WorkerSettings().stuck_s_max
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_prometheus_finds_the_metrics_of_each_pod(source: str) -> None:
+    """By the annotations that most configurations of Prometheus read; the Service leads to clients' ports alone."""
+    manifests = render(source)
+    for name, deployment in of_kind(manifests, "Deployment").items():
+        if "redis" in name:
+            continue
+        template = deployment["spec"]["template"]
+        (container,) = template["spec"]["containers"]
+        annotations = template["metadata"]["annotations"]
+        assert annotations["prometheus.io/scrape"] == "true"
+        assert annotations["prometheus.io/path"] == METRICS_PATH
+        assert int(annotations["prometheus.io/port"]) == port_numbers(container)["admin"]
+    for service in of_kind(manifests, "Service").values():
+        assert "admin" not in {port["targetPort"] for port in service["spec"]["ports"]}
 
 
 @pytest.mark.parametrize(("peer", "believed"), [("10.244.1.7", True), ("fd00:10::7", True), ("203.0.113.9", False)])

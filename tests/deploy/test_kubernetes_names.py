@@ -78,6 +78,9 @@ def test_every_port_has_a_listener(source: str) -> None:
     interface = ours(manifests)["interface"]
     args = interface["args"]
     assert port_numbers(interface)["http"] == int(args[args.index("--port") + 1])
+    for container in ours(manifests).values():
+        assert port_numbers(container)["admin"] == int(variables(manifests, container)["TOWPATH_ADMIN_PORT"])
+        assert variables(manifests, container)["TOWPATH_ADMIN_HOST"] == "::"
     for name, container in containers(manifests).items():
         for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
             if port := container.get(probe, {}).get("httpGet", {}).get("port"):
@@ -124,8 +127,9 @@ def test_only_interface_servers_are_reached_and_both_kinds_reach_redis_and_dns(s
         for each in of_kind(manifests, "NetworkPolicy").values()
     }
     assert policies.keys() == {"interface", "worker"}
-    assert policies["interface"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": "http"}]}]
-    assert policies["worker"]["ingress"] == []
+    admin = {"from": [{"namespaceSelector": {}}], "ports": [{"protocol": "TCP", "port": "admin"}]}
+    assert policies["interface"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": "http"}]}, admin]
+    assert policies["worker"]["ingress"] == [admin]
     for policy in policies.values():
         assert policy["policyTypes"] == ["Ingress", "Egress"]
         ports = [(port["protocol"], port["port"]) for rule in policy["egress"] for port in rule["ports"]]
@@ -133,11 +137,12 @@ def test_only_interface_servers_are_reached_and_both_kinds_reach_redis_and_dns(s
 
 
 def test_the_image_is_the_one_that_the_dockerfile_makes() -> None:
-    """It runs as the user that the pods name, and has the application that the base starts."""
+    """It runs as the user that the pods name, and has the application that the base starts and the library of the admin port."""
     dockerfile = Path(ROOT, "deploy", "Dockerfile").read_text()
     for source in SOURCES:
         for pod in of_kind(render(source), "Deployment").values():
             security = pod["spec"]["template"]["spec"]["securityContext"]
             if "redis" not in pod["metadata"]["name"]:
                 assert f"USER {security['runAsUser']}:{security['runAsGroup']}" in dockerfile
+    assert "pip install '/build[metrics]'" in dockerfile
     assert "COPY examples/chat /srv/examples/chat" in dockerfile

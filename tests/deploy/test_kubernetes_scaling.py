@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from channel_layer.admin.metrics import METRICS
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, Keys
 from channel_layer.settings import PREFIX
 from tests.support.manifests import SOURCES, Manifest, containers, of_kind, render
@@ -92,6 +93,7 @@ def test_cpu_is_measured_against_a_core_and_is_requested(source: str) -> None:
 @pytest.mark.parametrize("source", ["overlays/production", "helm hpa"])
 def test_workers_are_scaled_by_the_age_of_the_queue(source: str) -> None:
     """As an external metric, for the whole queue: `Value`, however many workers there are."""
+    assert AGE in {metric.name for metric in METRICS}
     (spec,) = (
         each["spec"] for name, each in of_kind(render(source), "HorizontalPodAutoscaler").items() if "worker" in name
     )

@@ -86,6 +86,9 @@ volumeMounts:
 
 {{- define "towpath.podAnnotations" -}}
 checksum/settings: {{ (index . 0).Values.settings | toJson | sha256sum }}
+prometheus.io/scrape: "true"
+prometheus.io/port: {{ (index . 0).Values.adminPort | quote }}
+prometheus.io/path: /metrics
 {{- with (index . 1).podAnnotations }}
 {{ toYaml . }}
 {{- end }}
