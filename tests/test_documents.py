@@ -22,7 +22,7 @@ RETIRED = re.compile(
 #: Names in documents that are of other projects, or examples of how to name things.
 FOREIGN = frozenset(
     "LANGUAGE_CODE SECURE_PROXY_SSL_HEADER SECURE_SSL_REDIRECT "
-    "frame_size_bytes_max idle_timeout proxy_request_buffering timeout_seconds trusted_proxies wsgi.py".split()
+    "frame_size_bytes_max gunicorn.conf.py idle_timeout proxy_request_buffering timeout_seconds trusted_proxies wsgi.py".split()
 )
 #: A name of code: CamelCase, or with an underscore. Words that a reader may take for prose are not checked.
 CODE_NAME = re.compile(r"\b(?:[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]*)+|[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+)\b")

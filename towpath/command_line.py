@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from channel_layer.errors import LayerUnavailable
-from channel_layer.process.log_setup import NoLogConfig
 from towpath.commands import failures, processes
 from towpath.commands.group import Call, ReleaseNames, towpath
-from towpath.config import foreign_options
+from towpath.config import foreign_options, options
 from towpath.errors import INTERRUPTED, STARTUP_FAILURE, StartFailure
 from towpath.runtime import process_markers
 
@@ -38,7 +35,7 @@ def run(arguments: Sequence[str], release_names: ReleaseNames, launch: Launch | 
 
 def _run(call: Call) -> int:
     if call.arguments[:1] not in [(command.name,) for command in RUNNING]:
-        for others in ("requests", "status"):
+        for others in ("requests", "shown_settings", "status"):
             importlib.import_module(f"towpath.commands.{others}")  # adds them
     try:
         code = towpath.main(list(call.arguments), prog_name="towpath", standalone_mode=False, obj=call)
@@ -47,26 +44,23 @@ def _run(call: Call) -> int:
         error.show()
         return error.exit_code
     except click.NoSuchOption as error:
-        answer = foreign_options.answer(error.option_name)
-        (click.UsageError(f"{error.option_name}: {answer}", error.ctx) if answer else error).show()
+        _unknown_option(error).show()
         return error.exit_code
     except click.BadParameter as error:
-        return failures.report(error.format_message() + _variable_of(error))
+        return failures.report(failures.sentence(error))
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except click.Abort:
         return INTERRUPTED
-    except (StartFailure, LayerUnavailable, NoLogConfig) as error:
+    except (StartFailure, LayerUnavailable) as error:
         return failures.report(str(error))
 
 
-def _variable_of(error: click.BadParameter) -> str:
-    """The environment variable that a bad value came from; empty if it was an option."""
-    names = error.param.envvar if error.param is not None else None
-    if error.ctx is None or error.param is None or error.param.name is None or names is None:
-        return ""
-    if error.ctx.get_parameter_source(error.param.name) is not ParameterSource.ENVIRONMENT:
-        return ""
-    names = [names] if isinstance(names, str) else names
-    return f" (from {next((name for name in names if os.environ.get(name)), names[0])})"
+def _unknown_option(error: click.NoSuchOption) -> click.ClickException:
+    """The error with the message for an option of another server, or of another command of ours."""
+    text = foreign_options.answer(error.option_name)
+    commands = [] if text else options.commands_of(error.option_name)
+    if commands and error.ctx is not None:
+        text = f"not an option of `towpath {error.ctx.command.name}`, but of {' and '.join(commands)}"
+    return click.UsageError(f"{error.option_name}: {text}", error.ctx) if text else error

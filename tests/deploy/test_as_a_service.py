@@ -177,5 +177,5 @@ def test_an_address_beside_a_passed_socket_is_one_sentence(tmp_path: Path, proje
         )
     assert (ended.returncode, ended.stderr) == (
         3,
-        "towpath: systemd passes a socket to listen on, and --port (TOWPATH_PORT) is given too; leave one of them out\n",
+        "towpath: systemd passes a socket to listen on, and --port is given too; leave one of them out (from TOWPATH_PORT)\n",
     )

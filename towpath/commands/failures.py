@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from towpath.config import value_sources
 from towpath.errors import STARTUP_FAILURE
 from towpath.runtime import process_markers
 
@@ -14,3 +15,10 @@ def report(sentence: str) -> int:
         process_markers.leave_failure_marker(sentence)
         click.echo(f"towpath: {sentence}", err=True)
     return STARTUP_FAILURE
+
+
+def sentence(error: click.ClickException) -> str:
+    """What is wrong, with the setting named as its user wrote it: a flag, a variable, or a key of a file."""
+    if isinstance(error, click.BadParameter) and error.ctx is not None and error.param is not None:
+        error.param_hint = f"'{value_sources.as_written(error.ctx, error.param)}'"
+    return error.format_message()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from channel_layer.process.log_setup import NoLogConfig
 from towpath.commands import version
+from towpath.config import foreign_options, value_sources
+from towpath.errors import BadSetting, StartFailure
 
 if TYPE_CHECKING:  # the processes that `serve` starts have no use for it
     from towpath.supervisord.launch import Launch
@@ -34,8 +37,38 @@ class Call:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
+class Command(click.Command):
+    """One of our subcommands. It understands a few words of other servers, and errors name a setting as it was written."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does it, with `-b` and `-w` as our options."""
+        try:
+            args = foreign_options.understood(args, {flag for param in self.params for flag in param.opts})
+        except ValueError as error:
+            ctx.fail(str(error))
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click does it; a failure that a setting has led to names it."""
+        try:
+            return super().invoke(ctx)
+        except BadSetting as failure:
+            raise StartFailure(f"{failure} ({self._written(ctx, failure.option)})") from failure
+        except NoLogConfig as failure:
+            raise StartFailure(f"{failure} ({self._written(ctx, 'log_config')})") from failure
+
+    def _written(self, ctx: click.Context, name: str) -> str:
+        param = next(param for param in self.params if param.name == name)
+        where = value_sources.source(ctx, param)
+        if where in (value_sources.DEFAULT, value_sources.COMMAND_LINE):
+            return f"{param.opts[0]}{' is at its default' * (where == value_sources.DEFAULT)}"
+        return f"from {where}"
+
+
 class Commands(click.Group):
     """Our subcommands. Other servers serve an APP without any."""
+
+    command_class = Command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -59,5 +92,5 @@ class Commands(click.Group):
 def towpath() -> None:
     """Sockets in interface servers, applications in workers, joined by Redis.
 
-    Every option can also be set in the environment: --ws-max-size is TOWPATH_WS_MAX_SIZE.
+    Every option can also be set in the environment, --ws-max-size as TOWPATH_WS_MAX_SIZE, and in the file of --config, as ws-max-size.
     """

@@ -17,7 +17,7 @@ from towpath.commands.group import APP, Call, towpath
 from towpath.config import option_values
 from towpath.config.option_row import INTERFACE, SERVE, WORKER, Values
 from towpath.config.options import options_of
-from towpath.errors import StartFailure
+from towpath.errors import BadSetting, StartFailure
 from towpath.runtime import (
     admin_ports,
     handed_down,
@@ -105,11 +105,11 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     _, settings = option_values.settings_of({**values, "app": app})
     settings = dataclasses.replace(settings, redis=_with_own_port(settings.redis))
     if settings.channel_delivery == "at-least-once" and not settings.channels:
-        raise StartFailure(f"--channel-delivery {settings.channel_delivery} is for the messages of --channel")
+        sentence = f"--channel-delivery {settings.channel_delivery} is for the messages of --channel"
+        raise BadSetting(sentence, "channel_delivery")
     if settings.channel_dead_letter in settings.channels:
-        raise StartFailure(
-            f"--channel-dead-letter {settings.channel_dead_letter} is one of the channels that are received"
-        )
+        sentence = f"--channel-dead-letter {settings.channel_dead_letter} is one of the channels that are received"
+        raise BadSetting(sentence, "channel_dead_letter")
     if not check:
         _join_serve(settings, values, app)
     supervision = worker_supervision.Supervision(service_manager.of_this_process())
@@ -172,7 +172,7 @@ def _read_again(call: Call) -> Values:
     try:
         return serve.make_context("serve", list(call.arguments[1:]), obj=call).params
     except click.ClickException as error:
-        raise StartFailure(error.format_message()) from error
+        raise StartFailure(failures.sentence(error)) from error
 
 
 def _find_redis(values: Values, settings: RedisSettings) -> None:
@@ -188,6 +188,8 @@ def _find_redis(values: Values, settings: RedisSettings) -> None:
             url, values["redis_wait"], lambda sentence: click.echo(f"towpath: {sentence}{hint}", err=True)
         )
     except StartFailure as failure:
+        if given:
+            raise BadSetting(str(failure), option_values.redis_option(values)) from failure
         raise StartFailure(f"{failure}{hint}") from failure
     redis_check.check_rights(url, values["prefix"])
     other_keys.check(url, settings.prefix, settings)

@@ -47,6 +47,8 @@ class Row:
     _: KW_ONLY
     more: dict[str, Any] = field(default_factory=dict)
     also_env: tuple[str, ...] = ()
+    in_file: bool = True  #: may stand in a configuration file
+    passed_on: bool = True  #: to the processes of a `serve`; a file that it has read is not, since its values are
     #: The meaning for commands that search for a running `serve`, if it is another one there.
     elsewhere: str = ""
 
@@ -54,6 +56,11 @@ class Row:
     def name(self) -> str:
         """The name of the parameter: `--ws-max-size` is `ws_max_size`."""
         return self.flags.split("/")[0].lstrip("-").replace("-", "_")
+
+    @property
+    def key(self) -> str:
+        """Its name in a configuration file: `ws-max-size`."""
+        return self.name.replace("_", "-")
 
     @property
     def env(self) -> str:

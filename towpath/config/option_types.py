@@ -38,16 +38,14 @@ class Size(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The number of bytes."""
-        if isinstance(value, int):
-            return value
         match = re.fullmatch(r"\s*(\d+)\s*([a-z]*)\s*", str(value).lower())
         if match is None or match[2] not in UNITS_BYTES:
             self.fail(f"{value!r} is not a size in bytes such as 65536, 64KiB or 256MiB", param, ctx)
         size = int(match[1]) * UNITS_BYTES[match[2]]
         if size < self._least:
-            self.fail(f"{value!r} is less than {self._least}", param, ctx)
+            self.fail(f"{value!r} is less than {self._least}, which is the least", param, ctx)
         if self._most is not None and size > self._most:
-            self.fail(f"{value!r} is more than {self._most}", param, ctx)
+            self.fail(f"{value!r} is more than {self._most}, which is the most", param, ctx)
         return size
 
 
@@ -56,6 +54,17 @@ class Whole(click.IntRange):
 
     name = "integer"
 
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        right = f"a whole number from {self.min or 0} {'on' if self.max is None else f'to {self.max}'}"
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not {right}", param, ctx)
+        if number < (self.min or 0) or (self.max is not None and number > self.max):
+            self.fail(f"{number} is not {right}", param, ctx)
+        return number
+
 
 class Seconds(click.FloatRange):
     """A time in seconds: any number but NaN."""
@@ -63,17 +72,21 @@ class Seconds(click.FloatRange):
     name = "seconds"
 
     def __init__(self, least: float = 0) -> None:
-        super().__init__(min=least, max=10**9)
+        self.least, self.most = least, 1e9
+        super().__init__(min=self.least, max=self.most)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The seconds."""
+        right = f"a number of seconds from {self.least:g} to {self.most:,.0f}"
         try:
-            none = math.isnan(float(value))
+            seconds = float(value)
         except ValueError:
-            none = True
-        if none:
-            self.fail(f"{value!r} is not a number of seconds", param, ctx)
-        return float(super().convert(value, param, ctx))
+            seconds = math.nan
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not {right}", param, ctx)
+        if not self.least <= seconds <= self.most:
+            self.fail(f"{seconds:g} is not {right}", param, ctx)
+        return seconds
 
 
 class Header(click.ParamType[tuple[str, str]]):

@@ -10,7 +10,7 @@ from interface_server.settings import InterfaceSettings
 from towpath.config.option_row import DEFAULTS, FOR_WORKER, INTERFACE, WORKER, Row, Values
 from towpath.config.option_types import EncryptionKeys, Header, PathOrOff
 from towpath.config.options import ROWS
-from towpath.errors import StartFailure
+from towpath.errors import BadSetting
 from worker.settings import WorkerSettings
 
 
@@ -30,13 +30,19 @@ def settings_of(values: Values) -> tuple[InterfaceSettings, WorkerSettings]:
 
 
 def redis_url(values: Values) -> str | None:
-    """Where Redis is, by --redis or --redis-url-file; None if neither is given. StartFailure if both are."""
+    """Where Redis is, by --redis or --redis-url-file; None if neither is given. BadSetting if both are."""
     url, file = values.get("redis"), values.get("redis_url_file")
     if url is not None and file is not None:
-        raise StartFailure(
-            "--redis (TOWPATH_REDIS) and --redis-url-file (TOWPATH_REDIS_URL_FILE) both say where Redis is; give one of them"
+        raise BadSetting(
+            "--redis (TOWPATH_REDIS) and --redis-url-file (TOWPATH_REDIS_URL_FILE) both say where Redis is; give one of them",
+            "redis_url_file",
         )
     return file if url is None else url
+
+
+def redis_option(values: Values) -> str:
+    """The option that says where Redis is."""
+    return "redis" if values.get("redis_url_file") is None else "redis_url_file"
 
 
 def merged_for_workers(began: Values, now: Values) -> dict[str, Any]:
@@ -62,7 +68,8 @@ def environment(values: Values) -> dict[str, str]:
     variables = {}
     for row in ROWS:
         value = values.get(row.name)
-        if row.commands & {INTERFACE, WORKER} and value is not None and value != () and value != row.default:
+        is_theirs = row.passed_on and row.commands & {INTERFACE, WORKER}
+        if is_theirs and value is not None and value != () and value != row.default:
             variables[row.env] = _as_text(row, value)
     return variables
 

@@ -14,6 +14,7 @@ import click
 
 from channel_layer.settings import MEBIBYTE
 from towpath.config.channel_options import CHANNEL_ROWS
+from towpath.config.option_files import OptionFiles
 from towpath.config.option_row import (
     COUNT,
     FIND_REDIS,
@@ -51,18 +52,18 @@ PORT = Whole(0, 65535)
 LEVELS = click.Choice(("critical", "error", "warning", "info", "debug", "trace"), case_sensitive=False)
 
 
-def _load_env_file(ctx: click.Context, _param: click.Parameter, path: str | None) -> str | None:
-    """Load the file before any other option is read: it may set TOWPATH_… too. A variable that is already set keeps its value."""
-    if path is not None and not ctx.resilient_parsing:
-        from dotenv import load_dotenv
-
-        load_dotenv(path)
-    return path
-
-
-ENV_FILE = {"is_eager": True, "callback": _load_env_file}
+FILES = OptionFiles(lambda: ROWS)
 
 ROWS: tuple[Row, ...] = (
+    # Files with further settings.
+    Row(
+        "--config", PROCESSES | FIND_SERVE, "TOML file with settings: keys are names of options. Beneath variables and --env-file.",
+        (), click.Path(exists=True, dir_okay=False), more=FILES.config, in_file=False, passed_on=False,
+    ),
+    Row(
+        "--env-file", PROCESSES, "Set environment variables from this file first.", (),
+        click.Path(exists=True, dir_okay=False), more=FILES.env_file, passed_on=False,
+    ),
     # Listening.
     Row(
         "--host", FOR_INTERFACE, "Address to listen on; `::` is all of this machine, IPv4 and IPv6.",
@@ -190,10 +191,6 @@ ROWS: tuple[Row, ...] = (
     Row(
         "--generation", ONLY_WORKER, "FLEET/NUMBER: WebSockets are left to workers with a higher number, if there are any.",
         ("redis.generation",), GENERATION,
-    ),
-    Row(
-        "--env-file", PROCESSES, "Set environment variables from this file first.", (),
-        click.Path(exists=True, dir_okay=False), more=ENV_FILE,
     ),
     # The view that the application has of its clients; the headers and log lines of the interface server.
     Row(
@@ -342,6 +339,11 @@ ROWS: tuple[Row, ...] = (
 def default_of(name: str) -> Any:
     """The default of the option of this name."""
     return next(row.default for row in ROWS if row.name == name)
+
+
+def commands_of(flag: str) -> list[str]:
+    """The commands that have this option; none if there is no such option."""
+    return sorted({command for row in ROWS if flag in row.flags.split("/") for command in row.commands})
 
 
 def options_of(command: str) -> Callable[[click.Command], click.Command]:

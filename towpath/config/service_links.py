@@ -14,13 +14,18 @@ LINK = re.compile(r"(tcp|udp|sctp)://\S+")
 REPORTING = frozenset({"serve", "interface"})  #: commands that run on; the others answer one question
 
 
+def is_link(value: str) -> bool:
+    """True if a variable with this value counts as not set."""
+    return LINK.fullmatch(value) is not None
+
+
 class OptionIgnoringLinks(click.Option):
     """An option that ignores a service link in its variable, and reports it once at the start of a process."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """The value of the variable; None if it is not set or holds a link."""
         value = super().resolve_envvar_value(ctx)
-        if value is None or not LINK.fullmatch(value):
+        if value is None or not is_link(value):
             return value
         if ctx.command.name in REPORTING:
             names = [self.envvar] if isinstance(self.envvar, str) else self.envvar or [self.name]

@@ -16,15 +16,17 @@ from pathlib import Path
 from interface_server.settings import InterfaceSettings
 from interface_server.transport.dual_stack import bindable
 from interface_server.transport.unix_socket_file import PERMISSIONS, permissions, remove_stale
-from towpath.errors import StartFailure
+from towpath.errors import BadSetting
 from towpath.runtime.handed_down import HANDED_DOWN
 from towpath.system import unix_sockets
 
+#: What is wrong, and the option to look at.
 REASONS = {
-    errno.EADDRINUSE: "port {port} on {host} is in use",
-    errno.EACCES: "port {port} on {host} needs more rights than this user has",
-    errno.EADDRNOTAVAIL: "{host} is not an address of this machine",
+    errno.EADDRINUSE: ("port {port} on {host} is in use", "port"),
+    errno.EACCES: ("port {port} on {host} needs more rights than this user has", "port"),
+    errno.EADDRNOTAVAIL: ("{host} is not an address of this machine", "host"),
 }
+OTHERWISE = ("cannot listen on port {port} of {host}: {error}", "port")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class ListenAddress:
 
 
 def prepare(settings: InterfaceSettings) -> ListenAddress:
-    """Check that we can listen there, or make the socket; StartFailure if we cannot."""
+    """Check that we can listen there, or make the socket; BadSetting if we cannot."""
     if settings.fd is not None:
         inherited = _inherited(settings.fd)
         return ListenAddress(_label(inherited), descriptor=_hand_down(inherited))
@@ -58,7 +60,7 @@ def prepare(settings: InterfaceSettings) -> ListenAddress:
 
 
 def check(settings: InterfaceSettings) -> None:
-    """Raise StartFailure if an interface server with these settings could not listen."""
+    """Raise BadSetting if an interface server with these settings could not listen."""
     if settings.fd is not None or settings.reuse_port or settings.port == 0:
         return
     if settings.uds is not None:
@@ -69,14 +71,14 @@ def check(settings: InterfaceSettings) -> None:
 
 
 def check_unix(path: Path) -> int | None:
-    """Raise StartFailure if we cannot listen there. The socket of a dead server is removed, and its permissions are returned."""
+    """Raise BadSetting if we cannot listen there. The socket of a dead server is removed, and its permissions are returned."""
     unix_sockets.check_path(path)
     if not path.parent.is_dir():
-        raise StartFailure(f"there is no folder {path.parent} for the unix socket")
+        raise BadSetting(f"there is no folder {path.parent} for the unix socket", "uds")
     try:
         return remove_stale(path)
     except OSError as error:
-        raise StartFailure(f"cannot listen on the unix socket {path}: {error.strerror or error}") from error
+        raise BadSetting(f"cannot listen on the unix socket {path}: {error.strerror or error}", "uds") from error
 
 
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, ...]]:
@@ -84,7 +86,7 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, 
     try:
         found = socket.getaddrinfo(bindable(host) or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise StartFailure(f"the host {host!r} is not known: {error.strerror}") from error
+        raise BadSetting(f"the host {host!r} is not known: {error.strerror}", "host") from error
     family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
     return family, address
 
@@ -99,8 +101,8 @@ def _bind(family: socket.AddressFamily, address: tuple[object, ...], settings: I
         listener.listen(settings.backlog)
     except OSError as error:
         listener.close()
-        why = REASONS.get(error.errno or 0, "cannot listen on port {port} of {host}: {error}")
-        raise StartFailure(why.format(port=settings.port, host=settings.host, error=error.strerror)) from error
+        why, option = REASONS.get(error.errno or 0, OTHERWISE)
+        raise BadSetting(why.format(port=settings.port, host=settings.host, error=error.strerror), option) from error
     return listener
 
 
@@ -117,7 +119,7 @@ def _inherited(descriptor: int) -> socket.socket:
     try:
         return socket.socket(fileno=os.dup(descriptor))
     except OSError as error:
-        raise StartFailure(f"descriptor {descriptor} is not a socket: {error.strerror}") from error
+        raise BadSetting(f"descriptor {descriptor} is not a socket: {error.strerror}", "fd") from error
 
 
 def _hand_down(listener: socket.socket) -> int:

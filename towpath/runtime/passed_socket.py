@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import Collection
 
-from towpath.errors import StartFailure
+from towpath.errors import BadSetting, StartFailure
 
 PID, COUNT, NAMES = "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"
 VARIABLES = (PID, COUNT, NAMES)
@@ -28,8 +28,9 @@ def descriptor(given: Collection[str]) -> int | None:
         return None
     both = next((name for name in ELSEWHERE if name in given), None)
     if both is not None:
-        raise StartFailure(
-            f"systemd passes a socket to listen on, and --{both} (TOWPATH_{both.upper()}) is given too; leave one of them out"
+        raise BadSetting(
+            f"systemd passes a socket to listen on, and --{both} is given too; leave one of them out",
+            both,
         )
     if count > 1:
         raise StartFailure(

@@ -35,8 +35,8 @@ def read_again(context: ServeContext) -> NewOptions:
     settings = context.settings
     now = settings.read_again()
     values = option_values.merged_for_workers(settings.process_options, settings.with_reload_defaults(now))
-    ignored = tuple(option_values.ignored_changes(settings.values, now))
-    return NewOptions(_environment(context, values), values["worker_timeout"], ignored)
+    ignored = option_values.ignored_changes(settings.values, now) + ["APP"] * (now["app"] != settings.app)
+    return NewOptions(_environment(context, values), values["worker_timeout"], tuple(ignored))
 
 
 def _environment(context: ServeContext, values: Mapping[str, Any]) -> dict[str, str]:

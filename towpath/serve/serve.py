@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from channel_layer.redis.address_file import address_source
 from interface_server.transport.unix_socket_file import remove_stale
-from towpath.errors import StartFailure
+from towpath.config import option_values
+from towpath.errors import BadSetting, StartFailure
 from towpath.runtime import admin_ports, embedded_redis, listen_address, run_dir
 from towpath.runtime.listen_address import ListenAddress
 from towpath.runtime.run_dir import LOGS, SUPERVISORD, RunDir
@@ -120,7 +121,10 @@ def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
         return embedded_redis.url(folder.path), f"embedded {Path(binary).name}"
     from towpath.status import mixed_apps, other_keys, redis_check
 
-    kind = redis_check.check(settings.redis, settings.values["redis_wait"], standard_streams.write_line)
+    try:
+        kind = redis_check.check(settings.redis, settings.values["redis_wait"], standard_streams.write_line)
+    except StartFailure as failure:
+        raise BadSetting(str(failure), option_values.redis_option(settings.values)) from failure
     redis_check.check_rights(settings.redis, settings.values["prefix"])
     other_keys.check(settings.redis, settings.values["prefix"], settings.redis_settings)
     if not settings.values["allow_mixed_apps"]:

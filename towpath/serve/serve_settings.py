@@ -21,6 +21,11 @@ if TYPE_CHECKING:  # watchfiles is imported under --reload only
 WITH_RELOAD = {"timeout_graceful_shutdown": 1.0, "worker_timeout": 0.0}
 
 
+def unset(values: Mapping[str, Any]) -> list[str]:
+    """The options that --reload changes and that are at their default."""
+    return [name for name in WITH_RELOAD if values[name] == options.default_of(name)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
     """The options of one `serve`.
@@ -73,8 +78,7 @@ class ServeSettings:
         """`values`, where those that --reload changes and that were left at their default are changed."""
         if self.reload is None:
             return values
-        unset = {name: short for name, short in WITH_RELOAD.items() if values[name] == options.default_of(name)}
-        return {**values, **unset}
+        return {**values, **{name: WITH_RELOAD[name] for name in unset(values)}}
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,8 +58,9 @@ def test_without_a_socket_nothing_changes() -> None:
 def test_another_address_at_the_same_time_is_a_mistake(name: str) -> None:
     """P12. Else one of the two would be ignored."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        assert asked([listening], name) == (
-            f"systemd passes a socket to listen on, and --{name} (TOWPATH_{name.upper()}) is given too; leave one of them out"
+        assert (
+            asked([listening], name)
+            == f"systemd passes a socket to listen on, and --{name} is given too; leave one of them out"
         )
 
 

@@ -228,7 +228,7 @@ def test_a_configuration_that_is_wrong_changes_nothing(tmp_path: Path, project: 
         file.write_text("TOWPATH_THREADS=many\n")
         ended = towpath(server, "reload")
         assert ended.returncode == 1
-        assert "'many' is not a valid integer" in ended.stderr
+        assert f"Invalid value for 'TOWPATH_THREADS in {file}': 'many' is not a whole number" in ended.stderr
         assert workers(server) == before
 
 

@@ -22,6 +22,7 @@ UNNEEDED = {
     "hyperlink": "the URL in a handshake of Autobahn's",
     "prometheus_client": "--admin-port",
     "redis": "`towpath status`",
+    "tomllib": "--config",
     "watchfiles": "--reload",
     "yaml": "--log-config",
 }
