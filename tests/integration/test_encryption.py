@@ -20,6 +20,7 @@ from channel_layer.settings import RedisSettings
 from tests.support.both_dispatchers import RecordedHost, adopted, interface, knock, respond, scope_of, worker
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
+from towpath.overview.findings import findings
 from towpath.overview.report import as_json, as_table
 from towpath.status.lease_reader import LeaseReader
 from towpath.status.redis_status import RedisStatus
@@ -215,7 +216,7 @@ async def test_status_shows_with_the_key_what_it_says_to_lack_without(encrypted:
         without.close()
     table = as_table(status)
     assert "shop:app" in table and owner.node.context.encryption.key_ids[0] in table and not status.unreadable
-    table = as_table(blind)
+    table = as_table(blind, findings=findings(blind))
     assert "shop:app" not in table and owner.node.name in table and owner.node.context.encryption.key_ids[0] in table
     assert "encrypts what crosses Redis, and this process has no encryption key" in table
     assert "encrypts what crosses Redis" in as_json(blind) and "unreadable" not in as_json(status)
