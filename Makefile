@@ -104,6 +104,14 @@ build/kubernetes/helm/helm: $(VENV)/.developed
 	rm -rf build/kubernetes/*.whl build/kubernetes/*.dist-info build/kubernetes/aws_cdk build/kubernetes/package
 	chmod +x build/kubernetes/kubectl/kubectl build/kubernetes/helm/helm
 
+# The libraries of the image, each with its version and hashes: for all Pythons from 3.11 on and all platforms at once, which uv can.
+# What is locked already stays at its version where pyproject.toml admits it; ARGS=--upgrade takes the newest.
+lock:
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet --disable-pip-version-check uv
+	build/lock/bin/uv pip compile pyproject.toml --extra metrics --universal --python-version 3.11 --generate-hashes --quiet \
+		--custom-compile-command "make lock" --output-file deploy/requirements.lock $(ARGS)
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -51,8 +51,12 @@ async def test_an_application_that_ends_within_the_making_of_its_task_frees_its_
 ):
     """An eager task factory (Python 3.12 has one) runs the first step at once, and that may be the last one too."""
 
-    def eager(loop, coroutine, context=None):
-        task = loop.create_future()
+    class Done(asyncio.Future):
+        def set_name(self, name):
+            """A task's; Python 3.13 calls it."""
+
+    def eager(loop, coroutine, context=None, **named):
+        task = Done(loop=loop)
         with pytest.raises(StopIteration):
             context.run(coroutine.send, None)
         task.set_result(None)
