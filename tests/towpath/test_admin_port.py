@@ -21,6 +21,7 @@ from tests.support.serving import (
     BIN,
     environment,
     free_port,
+    recorded,
     redis_server,
     redis_url,
     towpath_interface,
@@ -42,6 +43,11 @@ async def application(scope, receive, send):
         time.sleep(4)
     elif scope["path"] == "/wait":
         await asyncio.sleep(2)
+    elif scope["path"] == "/large":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(64):
+            await send({"type": "http.response.body", "body": bytes(1 << 20), "more_body": True})
+        return await send({"type": "http.response.body", "body": b""})
     elif scope["path"] == "/fail":
         raise RuntimeError
     ORDERS.inc()
@@ -153,6 +159,35 @@ def test_a_worker_whose_loop_is_blocked_answers_and_shows_for_how_long(project: 
         assert status_of(port, "/-/health/live") == 200
         wait_until(lambda: value(port, "towpath_event_loop_lag_seconds") < 1, "it runs again")
         assert value(port, "towpath_event_loop_delay_seconds_sum") > 2.5
+
+
+def test_what_waits_and_what_is_queued_again_is_counted_by_its_reason(project: Path) -> None:
+    """A client that does not read, an application that does not receive, and a worker that dies with a request in hand."""
+    first = free_admin_port()
+    port = first + WORKERS_FROM
+    options = ("--admin-port", str(first))
+
+    def event(of: int, kind: str, reason: str) -> float:
+        return value(of, "towpath_events_total", kind=kind, reason=reason)
+
+    with (
+        towpath_serve("shop:application", run_dir=project, app_dir=project, options=options) as server,
+        server.connect() as deaf,
+        server.connect() as eager,
+    ):
+        deaf.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_until(lambda: event(port, "paused", "application") >= 1, "the application waits for its client")
+        eager.sendall(b"POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + bytes(900_000))
+        wait_until(lambda: event(first, "paused", "client") >= 1, "the client waits for the application")
+        eager.close()
+        assert event(first, "peers", "dead") == 0
+        with asking(f"{server.url}/wait") as statuses:
+            wait_until(lambda: value(port, "towpath_connections_adopted_total") >= 3, "the worker has it")
+            os.kill(recorded(project / "run" / "pids" / "worker-0") or 0, signal.SIGKILL)
+        assert statuses == [200], "the next worker has answered it"
+        wait_until(lambda: event(first, "requeued", "owner_died") >= 1, "it was queued again")
+        wait_until(lambda: event(first, "peers", "dead") == 1, "a peer has died")
+        assert event(first, "ended", "died") >= 1, "the download"
 
 
 def test_a_process_that_stops_is_alive_and_not_ready(project: Path) -> None:
