@@ -44,16 +44,18 @@ class Rebalance:
         """
         spread = Spread(self._leases.read())
         shown, least, progress_at = "", spread.excess, time.monotonic()
-        while not spread.is_level:
+        level = spread.is_level
+        while not level:
             if spread.counts != shown:
                 shown = spread.counts
                 report(str(spread))
             self._request()
             time.sleep(INTERVAL_S)
-            spread, now = Spread(self._leases.read()), time.monotonic()
+            before, spread, now = spread, Spread(self._leases.read()), time.monotonic()
+            level = before.is_level and spread.is_level  # twice: leases are late, and what was on its way is in none
             if spread.moving or spread.excess < least:
                 least, progress_at = min(least, spread.excess), now
-            if now - progress_at > (CHANGING_S if spread.changing else STALLED_S):
+            if not spread.is_level and now - progress_at > (CHANGING_S if spread.changing else STALLED_S):
                 return 1, "; ".join((f"WebSockets by worker: {spread}", *spread.obstacles()))
         if not spread.worker_count:
             return 1, "no worker is alive"
