@@ -98,7 +98,7 @@ class InterfaceServer:
         from channel_layer.admin.admin import ObservedProcess  # here, since most servers measure nothing
         from interface_server.admin.measurement import Measurement
 
-        measurement = Measurement(self._dispatcher, self._context.health.paths)
+        measurement = Measurement(self._context.backend, self._context.health.paths)
         self._context.measure(measurement, measurement)
         self._dispatcher.measure_waits(measurement.queue_wait.observe)
         admin.observe(

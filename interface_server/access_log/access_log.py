@@ -25,24 +25,17 @@ logger: Final = logging.getLogger("towpath.access")
 class AccessLog:
     """The access log, on or off."""
 
-    __slots__ = ("enabled", "measured", "unlogged_paths")
+    __slots__ = ("enabled", "unlogged_paths")
 
-    def __init__(self, enabled: bool, unlogged_paths: Container[str], measured: bool = False) -> None:
-        """unlogged_paths: decoded paths of requests that get no line, as those for health.
-
-        measured: `opened` is to be called, for lines with more in them.
-        """
+    def __init__(self, enabled: bool, unlogged_paths: Container[str]) -> None:
+        """unlogged_paths: decoded paths of requests that get no line, as those for health."""
         self.enabled = enabled
-        self.measured = measured
         self.unlogged_paths = unlogged_paths
 
     @staticmethod
     def is_heard() -> bool:
         """True if lines are shown at this log level."""
         return logger.isEnabledFor(logging.INFO)
-
-    def opened(self, event: Event, target: bytes, channel: str) -> None:
-        """Note that this request, with its scope, was brought to the workers by this reply channel."""
 
     def request(self, event: Event, path: str, target: bytes, status: int, why: str = "") -> None:
         """Write the line of a request with this scope. path: decoded. target: as received. why: of an answer of our own."""

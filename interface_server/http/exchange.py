@@ -102,13 +102,13 @@ class Exchange:
     """A `Client` for the dispatcher. One request and its response at a time; then `begin` again."""
 
     __slots__ = (
-        "_access_log", "_context", "_response", "_sink", "_source", "_undelivered_bytes", "_upstream",
-        "began_s", "head", "last_worker", "request_state", "scope", "write_state",
+        "_context", "_response", "_sink", "_source", "_undelivered_bytes", "_upstream",
+        "access_log", "began_s", "head", "last_worker", "request_state", "scope", "write_state",
     )  # fmt: skip
 
     def __init__(self, context: ServerContext, sink: ResponseSink, source: RequestSource) -> None:
         self._context = context
-        self._sink, self._access_log = sink, sink.access_log
+        self._sink, self.access_log = sink, sink.access_log
         self._source = source
         self._response: Response | None = None  # from its start, unless it is written at once
         self._undelivered_bytes, self.last_worker, self.began_s = 0, "", 0.0
@@ -172,8 +172,6 @@ class Exchange:
                 self.write_state = write_step(self.write_state, CONTINUE_EXPECTED)
             context.under_way += 1
             self._upstream = context.backend.open(self, scope, body, more, expect_continue=expects)
-            if self._access_log.measured:
-                self._access_log.opened(scope.event, head.target, self._upstream.channel)
 
     def refuse(self, error: RequestError) -> None:
         """Answer with an error, or abort the response that has begun. What was read, and what may follow, cannot be trusted."""
@@ -210,21 +208,21 @@ class Exchange:
             self._sink.expect_response(limit_s)
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
-        upstream, head = self._upstream, self.head
+        upstream, head, context = self._upstream, self.head, self._context
         if upstream is None or head is None:
             return
         if (  # the ordinary way: as many a response before
             head.fast_path
             and self.request_state is COMPLETE
             and self._response is None
-            and not self._context.draining
+            and not context.draining
             and self._sink.send_remembered(events)
         ):
-            if self._context.observed:
+            if context.observed:
                 self._log(events[0]["status"])
             self._upstream = self.head = None
             self.write_state = ANSWERED
-            self._context.under_way -= 1
+            context.under_way -= 1
             upstream.complete()
             self._sink.end(True)
             return
@@ -329,12 +327,12 @@ class Exchange:
     def _log(self, status: int, why: str = "") -> None:
         if (meter := self._context.meter) is not None:
             meter.responded(self, status)
-        if not self._access_log.enabled:
+        if not self.access_log.enabled:
             return
         if self.head is None or self.scope is None:
-            self._access_log.refused(*self._source.rejected_request(), status, why)
+            self.access_log.refused(*self._source.rejected_request(), status, why)
         else:
-            self._access_log.request(self.scope.event, self.head.path, self.head.target, status, why)
+            self.access_log.request(self.scope.event, self.head.path, self.head.target, status, why)
 
     @property
     def channel(self) -> str:

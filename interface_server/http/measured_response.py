@@ -11,9 +11,11 @@ import time
 from collections.abc import Sequence
 
 from channel_layer.protocol.events import Event
+from channel_layer.protocol.scope import Scope
 from interface_server.access_log.access_log import AccessLog
 from interface_server.access_log.access_writer import AccessWriter
 from interface_server.access_log.entry import AccessEntry, Fields, Peer, cut_target
+from interface_server.connections.interfaces import Backend, Client, Upstream
 from interface_server.groups.interfaces import PushedMessage
 from interface_server.http.interfaces import ResponseSink
 from interface_server.http.response import Response
@@ -22,14 +24,14 @@ from interface_server.http.response import Response
 class MeasuredResponse(AccessLog):
     """A `ResponseSink` in front of another, and the access log of its exchange."""
 
-    __slots__ = ("_body_bytes", "_entry", "_fields", "_is_answered", "_sink", "_writer")
+    __slots__ = ("_begun_s", "_body_bytes", "_connection", "_entry", "_fields", "_sink", "_writer")
 
     def __init__(self, access_log: AccessLog, writer: AccessWriter, sink: ResponseSink) -> None:
-        AccessLog.__init__(self, access_log.enabled, access_log.unlogged_paths, measured=True)
+        AccessLog.__init__(self, access_log.enabled, access_log.unlogged_paths)
         self._writer = writer
         self._sink = sink
-        self._entry: AccessEntry | None = None  # from `opened`, or from its answer, until its line is written
-        self._is_answered = False  # its status is known
+        self._entry: AccessEntry | None = None  # from the beginning of a response until its line is written
+        self._begun_s, self._connection = 0.0, ""
         self._fields: Fields = ()  # of the response that passes
         self._body_bytes = 0
 
@@ -39,15 +41,24 @@ class MeasuredResponse(AccessLog):
     def access_log(self) -> AccessLog:
         return self
 
-    def opened(self, event: Event, target: bytes, channel: str) -> None:
-        """As AccessLog: the time begins."""
-        self._entry = _entry_of(event, target)
-        self._entry.begun_s, self._entry.connection = time.monotonic(), channel
+    def opened(self, channel: str) -> None:
+        """Note that a request was brought to the workers, by this reply channel: the time begins."""
+        self._begun_s, self._connection = time.monotonic(), channel
 
     def request(self, event: Event, path: str, target: bytes, status: int, why: str = "") -> None:
         """As AccessLog, once the response is over."""
-        if path not in self.unlogged_paths:
-            self._answered(self._entry or _entry_of(event, target), status, why)
+        if path in self.unlogged_paths:
+            return
+        entry = AccessEntry(
+            client=event["client"],
+            method=event["method"],
+            target=target,
+            version=event["http_version"],
+            fields=event["headers"],
+            begun_s=self._begun_s,
+            connection=self._connection,
+        )
+        self._answered(entry, status, why)
 
     def refused(self, client: Peer, method: bytes, target: bytes, status: int, why: str) -> None:
         """As AccessLog, once the response is over."""
@@ -57,19 +68,15 @@ class MeasuredResponse(AccessLog):
 
     def finish(self) -> None:
         """Write the line of a response that is over, or whose client has left. Nothing if none has begun."""
-        if self._is_answered:
-            self._write()
-        self._entry = None
+        entry, self._entry = self._entry, None
+        self._begun_s, self._connection = 0.0, ""
+        if entry is not None:
+            entry.response_fields, entry.body_bytes = self._fields, self._body_bytes
+            self._writer.write(entry)
 
     def _answered(self, entry: AccessEntry, status: int, why: str) -> None:
         entry.status, entry.why = status, why
-        self._entry, self._is_answered = entry, True
-
-    def _write(self) -> None:
-        entry, self._entry, self._is_answered = self._entry, None, False
-        assert entry is not None
-        entry.response_fields, entry.body_bytes = self._fields, self._body_bytes
-        self._writer.write(entry)
+        self._entry = entry
 
     # The sink.
 
@@ -110,11 +117,25 @@ class MeasuredResponse(AccessLog):
         self._sink.abort()
 
 
-def _entry_of(event: Event, target: bytes) -> AccessEntry:
-    return AccessEntry(
-        client=event["client"],
-        method=event["method"],
-        target=target,
-        version=event["http_version"],
-        fields=event["headers"],
-    )
+class MeasuredBackend:
+    """A `Backend` in front of another, which tells the access log of an exchange when and by which connection it was opened."""
+
+    __slots__ = ("_backend",)
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    @property
+    def ready(self) -> bool:
+        """See `Backend.ready`."""
+        return self._backend.ready
+
+    def open(
+        self, client: Client, scope: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False
+    ) -> Upstream:
+        """See `Backend.open`."""
+        upstream = self._backend.open(client, scope, body, more_body, expect_continue=expect_continue)
+        access_log = getattr(client, "access_log", None)  # a WebSocket has none
+        if isinstance(access_log, MeasuredResponse):
+            access_log.opened(upstream.channel)
+        return upstream

@@ -18,6 +18,7 @@ from interface_server.connections.interfaces import Backend
 from interface_server.http.default_headers import DefaultHeaders
 from interface_server.http.health import Health
 from interface_server.http.interfaces import ResponseMeter
+from interface_server.http.measured_response import MeasuredBackend
 from interface_server.http.proxy_headers import TrustedPeers
 from interface_server.http.upload_timeouts import UploadTimeouts
 from interface_server.queue.concurrency_log import ConcurrencyLog
@@ -69,15 +70,15 @@ class ServerContext:
         """Make all parts from `settings`. counters: the dispatcher's, which publishes them. ValueError: a setting has no meaning."""
         health = Health(settings.health_path)
         is_logged, as_json = settings.access_log and AccessLog.is_heard(), settings.log_format == "json"
-        is_measured = as_json or settings.access_log_format is not None
+        is_measured = is_logged and (as_json or settings.access_log_format is not None)
         context = cls(
             settings=settings,
-            backend=backend,
+            backend=MeasuredBackend(backend) if is_measured else backend,
             loop=loop,
             counters=counters,
             observed=is_logged,
             access_log=AccessLog(is_logged, health.paths),
-            access_writer=AccessWriter(settings.access_log_format, as_json) if is_logged and is_measured else None,
+            access_writer=AccessWriter(settings.access_log_format, as_json) if is_measured else None,
             trusted=TrustedPeers(settings.forwarded_allow_ips) if settings.proxy_headers else None,
             default_headers=DefaultHeaders(imf_fixdate, settings.server_header, settings.date_header, settings.headers),
             health=health,

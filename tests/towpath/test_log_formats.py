@@ -14,7 +14,16 @@ from websockets.sync.client import connect
 
 from tests.support.facts import wait_until
 from tests.support.plain_http import PLAIN
-from tests.support.serving import BIN, Server, redis_server, redis_url, towpath_interface, towpath_serve, towpath_worker
+from tests.support.serving import (
+    BIN,
+    Server,
+    free_port,
+    redis_server,
+    redis_url,
+    towpath_interface,
+    towpath_serve,
+    towpath_worker,
+)
 
 #: Logs in a request from its task, from a task that it starts, and from sync threads; and prints what is no JSON.
 ASGI = """
@@ -117,14 +126,17 @@ def test_every_line_is_an_object_and_one_connection_is_found_in_both_processes(t
 
 
 def test_sync_code_of_wsgi_names_its_connection_too(tmp_path: Path) -> None:
-    """Its context is not that of the task which waits for it. Without supervisord the process is named by its kind."""
+    """Its context is not that of the task which waits for it. Without supervisord the process is named by its kind.
+
+    The interface server has metrics too, which are measured at the same place.
+    """
     (tmp_path / "app.py").write_text(WSGI)
-    options = ["--log-format", "json"]
-    how: dict[str, Any] = {"run_dir": tmp_path, "options": options}
+    as_json = ["--log-format", "json"]
+    with_metrics = [*as_json, "--admin-port", str(free_port())]
     with (
         redis_server(tmp_path / "redis") as redis,
-        towpath_worker("app", redis_url(redis), app_dir=tmp_path, **how) as worker,
-        towpath_interface(redis_url(redis), **how) as interface,
+        towpath_worker("app", redis_url(redis), run_dir=tmp_path, app_dir=tmp_path, options=as_json) as worker,
+        towpath_interface(redis_url(redis), run_dir=tmp_path, options=with_metrics) as interface,
     ):
         assert httpx.get(f"{interface.url}/", **PLAIN, timeout=15).text == "hello"
         connection = access_line(interface, "/")["connection"]
