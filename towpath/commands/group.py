@@ -13,6 +13,7 @@ from channel_layer.process.log_setup import NoLogConfig
 from towpath.commands import version
 from towpath.config import foreign_options, value_sources
 from towpath.errors import BadSetting, StartFailure
+from towpath.runtime import process_markers
 
 if TYPE_CHECKING:  # the processes that `serve` starts have no use for it
     from towpath.supervisord.launch import Launch
@@ -53,16 +54,19 @@ class Command(click.Command):
         try:
             return super().invoke(ctx)
         except BadSetting as failure:
-            raise StartFailure(f"{failure} ({self._written(ctx, failure.option)})") from failure
+            raise StartFailure(f"{failure}{self._origin(ctx, failure.option)}") from failure
         except NoLogConfig as failure:
-            raise StartFailure(f"{failure} ({self._written(ctx, 'log_config')})") from failure
+            raise StartFailure(f"{failure}{self._origin(ctx, 'log_config')}") from failure
 
-    def _written(self, ctx: click.Context, name: str) -> str:
+    def _origin(self, ctx: click.Context, name: str) -> str:
+        """The end of a sentence about this option. Empty in a process of a `serve`: its variables were not written by the user."""
+        if process_markers.slot() is not None:
+            return ""
         param = next(param for param in self.params if param.name == name)
         where = value_sources.source(ctx, param)
         if where in (value_sources.DEFAULT, value_sources.COMMAND_LINE):
-            return f"{param.opts[0]}{' is at its default' * (where == value_sources.DEFAULT)}"
-        return f"from {where}"
+            return f" ({param.opts[0]}{' is at its default' * (where == value_sources.DEFAULT)})"
+        return f" (from {where})"
 
 
 class Commands(click.Group):

@@ -342,8 +342,9 @@ def default_of(name: str) -> Any:
 
 
 def commands_of(flag: str) -> list[str]:
-    """The commands that have this option; none if there is no such option."""
-    return sorted({command for row in ROWS if flag in row.flags.split("/") for command in row.commands})
+    """The commands that have this option, those that run on if there are any; none if there is no such option."""
+    commands = {command for row in ROWS if flag in row.flags.split("/") for command in row.commands}
+    return sorted(commands & PROCESSES) or sorted(commands)
 
 
 def options_of(command: str) -> Callable[[click.Command], click.Command]:

@@ -5,7 +5,7 @@ So interface-2 has the third port from --admin-port on, and worker-2 the third f
 
 from __future__ import annotations
 
-from towpath.errors import StartFailure
+from towpath.errors import BadSetting
 
 WORKERS_FROM = 100  #: the first port of a worker, from --admin-port on
 PORT_MAX = 65_535
@@ -20,15 +20,17 @@ def of_slot(first: int, slot: str | None) -> int:
 
 
 def check(first: int, interfaces: int, workers: int) -> None:
-    """StartFailure if so many slots have no port each."""
+    """BadSetting if so many slots have no port each."""
     if not first:
         return
     if interfaces > WORKERS_FROM:
-        raise StartFailure(
-            f"--admin-port has ports for {WORKERS_FROM} interface servers, and --interfaces-max is {interfaces}"
+        raise BadSetting(
+            f"--admin-port has ports for {WORKERS_FROM} interface servers, and --interfaces-max is {interfaces}",
+            "admin_port",
         )
     last = first + WORKERS_FROM + workers - 1
     if last > PORT_MAX:
-        raise StartFailure(
-            f"--admin-port {first} leaves no port for the last worker: it would be {last}, beyond {PORT_MAX}"
+        raise BadSetting(
+            f"--admin-port {first} leaves no port for the last worker: it would be {last}, beyond {PORT_MAX}",
+            "admin_port",
         )

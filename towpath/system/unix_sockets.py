@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from towpath.errors import StartFailure
+from towpath.errors import BadSetting
 
 SOCKET_PATH_BYTES_MAX = 107 if sys.platform == "linux" else 103
 
@@ -17,6 +17,7 @@ def fits(path: Path) -> bool:
 
 
 def check_path(path: Path) -> None:
-    """Raise StartFailure if the path is too long for a unix socket."""
+    """Raise BadSetting if the path of --uds is too long for a unix socket."""
     if not fits(path):
-        raise StartFailure(f"{path} is too long for the path of a unix socket: at most {SOCKET_PATH_BYTES_MAX} bytes")
+        sentence = f"{path} is too long for the path of a unix socket: at most {SOCKET_PATH_BYTES_MAX} bytes"
+        raise BadSetting(sentence, "uds")
