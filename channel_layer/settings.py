@@ -30,5 +30,6 @@ class RedisSettings:
     #: <fleet>/<number>: a worker leaves new WebSockets to higher numbers of its fleet. Empty: to none.
     generation: str = ""
     admin_host: str = "127.0.0.1"
+    traces: bool = False  #: spans of OpenTelemetry; imported only then
     admin_port: int = 0  #: of this process, for metrics and health; 0: none
     lease_ttl_s: float = 5.0  #: a process that has not renewed its lease for so long may be declared dead

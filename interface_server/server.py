@@ -22,6 +22,7 @@ from interface_server.transport.spare_descriptors import SpareDescriptors
 
 if TYPE_CHECKING:
     from channel_layer.admin.admin import Admin
+    from channel_layer.tracing.tracing import Tracing
 
 log = logging.getLogger("towpath.interface")
 
@@ -110,6 +111,12 @@ class InterfaceServer:
                 more=measurement.figures,
             )
         )
+
+    def trace(self, tracing: Tracing) -> None:
+        """Make a span for each request. Call it before `observe` and `run`."""
+        from interface_server.tracing.traced_backend import TracedBackend  # here, since most servers trace nothing
+
+        self._context.backend = TracedBackend(self._context.backend, tracing)
 
     async def run(self) -> None:
         """Serve until `stop` is called; raises OSError or LayerUnavailable if it cannot begin."""

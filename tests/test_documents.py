@@ -21,7 +21,7 @@ RETIRED = re.compile(
 )
 #: Names in documents that are of other projects, or examples of how to name things.
 FOREIGN = frozenset(
-    "LANGUAGE_CODE SECURE_PROXY_SSL_HEADER SECURE_SSL_REDIRECT "
+    "LANGUAGE_CODE OTEL_TRACES_SAMPLER SECURE_PROXY_SSL_HEADER SECURE_SSL_REDIRECT "
     "frame_size_bytes_max gunicorn.conf.py idle_timeout proxy_request_buffering timeout_seconds trusted_proxies wsgi.py".split()
 )
 #: A name of code: CamelCase, or with an underscore. Words that a reader may take for prose are not checked.

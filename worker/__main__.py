@@ -37,6 +37,7 @@ from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from channel_layer.admin.admin import Admin
+    from channel_layer.tracing.request_spans import RequestSpans
 
 log = logging.getLogger("towpath.worker")
 
@@ -100,6 +101,10 @@ class Worker:
             self._recycling.stop()
             await self._host.shutdown()
             await self._dispatcher.close()
+
+    def trace(self, spans: RequestSpans) -> None:
+        """Make a span for each request. Call it before `run`."""
+        self._host.wrap(spans.around)
 
     def observe(self, admin: Admin) -> None:
         """Show this worker on its admin port. Call it before `run`."""
@@ -189,11 +194,15 @@ def run(settings: WorkerSettings, supervision: Supervision = ALONE) -> int:
     _set_up_log(settings)
     garbage_collection.collect_less_often()
     home = _give_channel_layer(settings)
-    with _admin(settings) as admin, contextlib.closing(LoopRunner(LOOPS[settings.loop])) as loop:
+    with (
+        _admin(settings) as admin,
+        _tracing(settings) as spans,
+        contextlib.closing(LoopRunner(LOOPS[settings.loop])) as loop,
+    ):
         application = _load(settings, loop)
         supervision.has_loaded()
         process_log.keep_ours()
-        return loop.run(_main(settings, application, home, supervision, admin, loop))
+        return loop.run(_main(settings, application, home, supervision, (admin, spans), loop))
 
 
 def _admin(settings: WorkerSettings) -> contextlib.AbstractContextManager[Admin | None]:
@@ -207,6 +216,21 @@ def _admin(settings: WorkerSettings) -> contextlib.AbstractContextManager[Admin 
         return contextlib.closing(open_admin(settings.redis))
     except CannotListen as error:
         raise StartupError(str(error)) from error
+
+
+def _tracing(settings: WorkerSettings) -> contextlib.AbstractContextManager[RequestSpans | None]:
+    """Open the traces of this worker, if there are to be any."""
+    if not settings.redis.traces:
+        return contextlib.nullcontext()
+    from channel_layer.tracing.opening import CannotTrace, open_tracing  # here, since most workers trace nothing
+
+    try:
+        tracing = open_tracing()
+    except CannotTrace as error:
+        raise StartupError(str(error)) from error
+    from channel_layer.tracing.request_spans import RequestSpans
+
+    return contextlib.closing(RequestSpans(tracing))
 
 
 def _give_channel_layer(settings: WorkerSettings) -> WorkerHome:
@@ -239,13 +263,16 @@ async def _main(
     application: LoadedApplication,
     home: WorkerHome,
     supervision: Supervision,
-    admin: Admin | None,
+    observers: tuple[Admin | None, RequestSpans | None],
     runner: LoopRunner,
 ) -> int:
     try:
         worker = Worker(settings, application, home, supervision)
+        admin, spans = observers
         if admin is not None:
             worker.observe(admin)
+        if spans is not None:
+            worker.trace(spans)
         loop = asyncio.get_running_loop()
         signals = stop_signals.to_handle()
         for number in signals:

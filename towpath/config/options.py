@@ -233,6 +233,7 @@ ROWS: tuple[Row, ...] = (
         "--admin-port", PROCESSES, "Port for metrics and health of this process; under `serve` the first of several; 0: none.",
         ("redis.admin_port",), PORT,
     ),
+    Row("--traces/--no-traces", PROCESSES, "Send spans to a collector of OpenTelemetry (OTEL_… variables).", ("redis.traces",)),
     Row("--admin-host", PROCESSES, "Address of the admin port.", ("redis.admin_host",), HOST),
     # Limits.
     Row(

@@ -77,6 +77,10 @@ class AsgiHost:
             return Capacity(min(settings.concurrency, settings.threads), 0, self._on_place_left)
         return Capacity(settings.concurrency, settings.streams, self._on_place_left)
 
+    def wrap(self, wrapper: Callable[[Application], Application]) -> None:
+        """Run `wrapper(application)` from now on."""
+        self._application = wrapper(self._application)
+
     async def startup(self) -> None:
         """Run the application's startup. Raises LifespanFailed."""
         self._state = await self._lifespan.startup()

@@ -14,7 +14,7 @@ from towpath.config.options import ROWS
 from towpath.errors import StartFailure
 
 CHANGED = {
-    "admin_host": "::1", "admin_port": "9100", "sticky": "cookie",
+    "admin_host": "::1", "admin_port": "9100", "traces": "true", "sticky": "cookie",
     "allow_mixed_apps": "true", "redis_wait": "77",
     "host": "0.0.0.0", "port": "81", "uds": "/tmp/x", "uds_permissions": "660", "fd": "3", "request_capacity": "12", "stall_timeout": "8",
     "half_close_timeout": "4",

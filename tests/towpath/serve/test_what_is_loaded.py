@@ -20,6 +20,7 @@ UNNEEDED = {
     "cryptography": "encryption keys; and pyOpenSSL, where it is installed",
     "dotenv": "--env-file",
     "hyperlink": "the URL in a handshake of Autobahn's",
+    "opentelemetry": "--traces",
     "prometheus_client": "--admin-port",
     "redis": "`towpath status`",
     "tomllib": "--config",
