@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.protocol.keys import GROUP, HTTP_CHANNEL, WEBSOCKET_CHANNEL, Keys
@@ -109,7 +109,11 @@ class _Reading:
     def added(self, channels: Sequence[str], nodes: Sequence[str]) -> _Added:
         """How many entries were ever added to these channels, and to the inboxes of these processes."""
         keys = [*map(self._keys.channel, channels), *map(self._keys.inbox, nodes)]
-        counts = [None if count < 0 else count for count in self._client.eval(ADDED, len(keys), *keys)]
+        try:
+            found = self._client.eval(ADDED, len(keys), *keys)
+        except NoPermissionError:  # of a user for `status` alone, which may only read
+            found = [-1] * len(keys)
+        counts = [None if count < 0 else count for count in found]
         return _Added(dict(zip(channels, counts, strict=False)), dict(zip(nodes, counts[len(channels) :], strict=True)))
 
     def redis(self, refusal: str) -> RedisState:

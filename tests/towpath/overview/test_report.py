@@ -208,3 +208,20 @@ def test_what_is_added_to_channels_and_inboxes_is_counted(redis_server: RedisSer
         "worker.a": 3,
         "worker.b": None,
     }
+
+
+def test_a_user_that_may_only_read_sees_what_it_may(redis_server: RedisServer, prefix: str) -> None:
+    """Without scripts and writes: the processes and the queues. That Redis refuses *its* writes says nothing about others."""
+    client = redis_server.client()
+    rights = "-@all +info +time +zrange +mget +xlen +xrange +xinfo".split()
+    client.acl_setuser("looker", enabled=True, passwords=["+secret"], keys=[f"{prefix}*"], commands=rights)
+    client.zadd(Keys(prefix).nodes, {"worker.a": 1})
+    client.set(Keys(prefix).lease("worker.a"), msgpack.packb({"role": "worker"}))
+    redis_status = RedisStatus(f"unix://looker:secret@{redis_server.socket}", prefix)
+    try:
+        status = redis_status.read()
+    finally:
+        redis_status.close()
+        client.acl_deluser("looker")
+    assert [lease["role"] for lease in status.processes] == ["worker"] and len(status.queues) == 2
+    assert status.redis.refusal == "" and status.queues[0].added_total is None
