@@ -53,7 +53,8 @@ class Tracing:
         }
         if request.get("client"):
             attributes["client.address"] = request["client"][0]
-        return self._tracer.start_span(request["method"], _CONTEXT.extract(carrier), kind, attributes)
+        span: Span = self._tracer.start_span(request["method"], _CONTEXT.extract(carrier), kind, attributes)
+        return span
 
     def close(self) -> None:
         """Send what is left, for at most CLOSE_S_MAX."""
