@@ -53,9 +53,9 @@ class Measurement:
 
     def responded(self, exchange: Measured, status: int) -> None:
         """See `ResponseMeter.responded`."""
-        if exchange.head is not None and exchange.head.path in self._health_paths:
-            return
-        self._responses[CLASSES[status // 100 - 1]] += 1
         if exchange.began_s:
             self._response_start.observe(monotonic() - exchange.began_s)
             exchange.began_s = 0.0
+        elif exchange.head is not None and exchange.head.path in self._health_paths:
+            return
+        self._responses[CLASSES[status // 100 - 1]] += 1
