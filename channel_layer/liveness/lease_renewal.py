@@ -77,9 +77,8 @@ class LeaseRenewal:
         self._while_blocked: FiguresWhileBlocked = no_figures
         self._moved = False
         self._failure_logged_at: float | None = None  # None: the last renewal succeeded
-        self._turned_at = self._renewed_at = (
-            time.monotonic()
-        )  # when the loop last showed that it turns; when the lease was renewed
+        self._renewed_at = time.monotonic()
+        self._turned_at = time.monotonic()  # when the loop last showed that it turns
         self._blocked_since: float | None = None
         self._loop_thread = threading.get_ident()
         give_up_in_children(self)

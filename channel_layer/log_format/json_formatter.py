@@ -36,7 +36,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The text. One that does not fit its arguments is shown beside them, as a broken line would help nobody."""
+    """The text. One that does not fit its arguments is shown beside them."""
     try:
         return record.getMessage()
     except Exception as error:  # noqa: BLE001 - what a line is made of is the application's

@@ -25,7 +25,7 @@ OF_ENVIRON: Final = re.compile(
 )
 NONE: Final = "-"
 
-#: By name; `access_format` adds those that need more than the entry.
+#: By name; `AccessFormat` adds those that need more than the entry.
 ATOMS: Final[dict[str, Atom]] = {
     "h": lambda entry: entry.address,
     "l": lambda entry: NONE,

@@ -34,6 +34,7 @@ from interface_server.connections.transitions import Trigger
 from interface_server.connections.upstream import UpstreamConnection
 from interface_server.groups.deliveries import Deliveries
 from interface_server.groups.dropped_messages import DroppedMessages
+from interface_server.groups.group_figures import GroupFigures
 from interface_server.groups.group_members import GroupMembers
 from interface_server.groups.undeliverable_notices import UndeliverableNotices
 from interface_server.queue.queue_log import QueueLog
@@ -42,8 +43,6 @@ from interface_server.settings import InterfaceSettings
 log: Final = logging.getLogger("towpath.interface")
 
 TICK_INTERVAL_S: Final = 0.5
-GROUPS_COUNTED_S: Final = 5.0
-_GROUP_FIGURES: Final = ("groups", "group_members", "largest_group")
 
 _DATA: Final = packets.DATA
 
@@ -73,7 +72,7 @@ class Dispatcher:
         self._connections: dict[int, UpstreamConnection] = {}
         self.budget = Budget(settings.redis.buffer_budget_bytes, settings.redis.window_size_bytes_min)
         self._membership: Membership[int] = Membership()
-        self._group_figures, self._groups_counted_at = dict.fromkeys(_GROUP_FIGURES, 0), -GROUPS_COUNTED_S
+        self._group_figures = GroupFigures(self._membership)
         self.node = Node(settings.redis, "interface", self)
         self.name = self.node.name
         self.post: Callable[[str, packets.Packet], None] = self.node.post
@@ -159,23 +158,16 @@ class Dispatcher:
 
     def _report(self) -> None:
         """Update the numbers that `status` shows of this process."""
+        now = self._loop.time()
         figures = {
             "connections": len(self._connections),
             "websockets": self._websocket_count,
             "queued": len(self._timeouts),
-            "queued_s": round(self._timeouts.longest_s(self._loop.time()), 1),
+            "queued_s": round(self._timeouts.longest_s(now), 1),
         }
         totals = {"opened_total": self._opened_count, "direct_total": self.direct.count}
         direct = {"takes_invitations": True, "inviting_workers": self.direct.workers.inviting_count}
-        self.node.report({**figures, **totals, **direct, **self._groups()}, self.counters)
-
-    def _groups(self) -> dict[str, int]:
-        """The figures of the groups, at most GROUPS_COUNTED_S old: 100 000 groups take 5 ms to count."""
-        now = self._loop.time()
-        if now - self._groups_counted_at >= GROUPS_COUNTED_S:
-            self._groups_counted_at = now
-            self._group_figures = dict(zip(_GROUP_FIGURES, self._membership.sizes(), strict=True))
-        return self._group_figures
+        self.node.report({**figures, **totals, **direct, **self._group_figures.at(now)}, self.counters)
 
     # -- Backend
 

@@ -110,7 +110,7 @@ async def test_who_waits_for_a_worker_that_leaves_is_taken_by_another(
         await until(lambda: all(client.events for client in waiting), "others took them")
         (moved,) = cookies_of(await answered(server, cookie=cookie))
         assert moved != cookie
-        assert server.counters["requeued.not_started"] == 3  # who comes afterwards is not sent there any more
+        assert server.counters["requeued.not_started"] == 3  # later clients are not sent there any more
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

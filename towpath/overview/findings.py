@@ -62,6 +62,11 @@ def findings(status: Status) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: finding.severity is not Severity.ERROR))
 
 
+def has_error(found: Iterable[Finding]) -> bool:
+    """True if one of them is an error."""
+    return any(finding.severity is Severity.ERROR for finding in found)
+
+
 def unreachable(sentence: str) -> Finding:
     """The finding that stands for all others when the state cannot be read. sentence: why."""
     return Finding(
@@ -368,8 +373,3 @@ def _and_more(count: int) -> str:
 
 def _and_waiting(count: int) -> str:
     return f", and {count} {'waits' if count == 1 else 'wait'}" if count else ""
-
-
-def has_error(found: Iterable[Finding]) -> bool:
-    """True if one of them is an error."""
-    return any(finding.severity is Severity.ERROR for finding in found)

@@ -12,7 +12,10 @@ PORT_MAX = 65_535
 
 
 def of_slot(first: int, slot: str | None) -> int:
-    """The admin port of the process in this slot (`worker-3`). first: --admin-port, which is 0 if there is none, and its own port alone."""
+    """The admin port of the process in this slot (`worker-3`); without a slot, `first` itself.
+
+    first: --admin-port; 0: there is no admin port.
+    """
     if not first or slot is None:
         return first
     role, _, number = slot.rpartition("-")

@@ -10,9 +10,10 @@ import socket
 from collections.abc import Collection
 
 from towpath.errors import BadSetting, StartFailure
+from towpath.system.process_one import SOCKETS_FOR
 
-PID, COUNT, NAMES = "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"
-VARIABLES = (PID, COUNT, NAMES)
+COUNT = "LISTEN_FDS"
+VARIABLES = (SOCKETS_FOR, COUNT, "LISTEN_FDNAMES")
 FIRST = 3  #: the descriptor of the first socket
 #: The options that say where to listen; `--fd` chooses one of the sockets.
 ELSEWHERE = ("host", "port", "uds")
@@ -43,7 +44,7 @@ def descriptor(given: Collection[str]) -> int | None:
 
 def _count() -> int:
     """How many sockets were passed to this process."""
-    if os.environ.get(PID) != str(os.getpid()):
+    if os.environ.get(SOCKETS_FOR) != str(os.getpid()):
         return 0
     count = os.environ.get(COUNT, "")
     return int(count) if count.isdecimal() else 0

@@ -1,4 +1,4 @@
-"""The lines of WebSockets in a measured access log: written when the handshake is answered, whoever answers it."""
+"""The lines of WebSockets in a measured access log: written when the handshake is answered, by the application or by the server."""
 
 from __future__ import annotations
 

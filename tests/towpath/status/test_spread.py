@@ -75,6 +75,6 @@ def test_a_worker_of_an_earlier_version_is_named() -> None:
     assert "earlier version" in sentence
 
 
-def test_what_strangers_write_into_leases_harms_nobody() -> None:
+def test_what_strangers_write_into_leases_is_harmless() -> None:
     spread = Spread([worker("worker.0", "many"), worker("worker.1", 5, handing_over="all", free=None)])
     assert (spread.counts, spread.moving) == ("5", 0)
