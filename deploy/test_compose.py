@@ -159,6 +159,24 @@ def test_under_load_workers_come_go_and_get_another_image_and_no_client_notices(
     assert clients.answered > 1_000
 
 
+#: Run in a container: ends the command, which process 1 waits for.
+KILL = "import os, signal; os.kill(int(open('/proc/1/task/1/children').read().split()[0]), signal.SIGKILL)"
+
+
+def test_a_worker_that_is_killed_is_started_again(compose: Compose) -> None:
+    """P6. Requests go on meanwhile: those that wait are the other worker's."""
+    with load(f"127.0.0.1:{compose.port}", requesting=20, connected=0) as clients:
+        killed = compose.containers("worker")[0]["Id"]
+        docker("exec", killed, "python", "-c", KILL)
+        wait_until(
+            lambda: json.loads(docker("inspect", killed))[0]["RestartCount"] == 1,
+            "it is started again",
+            START_DEADLINE_S,
+        )
+        clients.go_on("after a kill")
+    assert clients.failed_requests == []
+
+
 @pytest.mark.parametrize("service", ["redis", "interface", "worker"])
 def test_each_service_is_healthy_on_a_file_system_that_it_cannot_write_to(compose: Compose, service: str) -> None:
     """An attacker can leave nothing behind. A worker is asked at its admin port."""
