@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 
 OUTPUT = "output"  #: the logger of a line that came as text
 
+ENCODER = json.JSONEncoder(default=str)  #: made once: `json.dumps` would make one for each line
+
 #: From the words of supervisord to the levels of `logging`; other text has none.
 LEVELS = {"CRIT": "CRITICAL", "ERRO": "ERROR", "WARN": "WARNING"}
 LEVEL = re.compile(rf"[\d-]+ [\d:,]+ ({'|'.join(LEVELS)}) ")
@@ -20,12 +22,12 @@ LEVEL = re.compile(rf"[\d-]+ [\d:,]+ ({'|'.join(LEVELS)}) ")
 
 def json_line(fields: Mapping[str, object]) -> str:
     """The object of these fields, without the end of the line. Fields that are None are left out."""
-    return json.dumps({name: _plain(value) for name, value in fields.items() if value is not None}, default=str)
+    return ENCODER.encode({name: _plain(value) for name, value in fields.items() if value is not None})
 
 
 def utc_text(seconds: float) -> str:
     """A moment in RFC 3339, in UTC, from seconds since 1970."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def wrapped(line: bytes, process: str, now: float, logger: str = OUTPUT) -> bytes:
@@ -64,4 +66,6 @@ def _refuse(constant: str) -> object:
 
 
 def _plain(value: object) -> object:
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
