@@ -1,4 +1,4 @@
-"""Django's admin has its CSS in each of the ways that README shows: the lines there are put into a new project, and served.
+"""Django's admin has its CSS in each of the ways that docs/static-files.md shows: the lines there are put into a new project, and served.
 
 The page links its style sheets; each of them must come, as what it is.
 """
@@ -18,14 +18,14 @@ from tests.deploy.front_servers import fronted, param
 from tests.support.plain_http import PLAIN
 from tests.support.serving import Server, environment, towpath_serve
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "static-files.md").read_text("utf-8")
 SERVED = "DEBUG = False\nALLOWED_HOSTS = ['127.0.0.1']\n"
 INTERFACES = ("asgi", "wsgi")
 
 
 def lines_for(file: str) -> str:
-    """The example of README for this file of a project."""
-    found = re.search(rf"```python\n# {file}, .*?\n(.+?)```", README, re.DOTALL)
+    """The example of the document for this file of a project."""
+    found = re.search(rf"```python\n# {file}, .*?\n(.+?)```", DOCUMENT, re.DOTALL)
     assert found is not None
     return found[1]
 
@@ -75,7 +75,7 @@ def assert_styled(server: Server) -> None:
 
 @pytest.mark.parametrize("interface", INTERFACES)
 def test_the_admin_has_no_css_where_nothing_is_done(project: Path, interface: str) -> None:
-    """What README says first; here the others prove something."""
+    """What the document says first; here the others prove something."""
     with serving(project, interface) as server:
         assert {sheet.status_code for sheet in style_sheets(server)} == {404}
 
@@ -93,12 +93,12 @@ def test_the_admin_has_its_css_during_development(project: Path, interface: str)
 
 @pytest.mark.parametrize("interface", INTERFACES)
 def test_the_admin_has_its_css_by_whitenoise(project: Path, interface: str) -> None:
-    """In production, without a proxy. README names the one warning that there is, and why."""
+    """In production, without a proxy. The document names the one warning that there is, and why."""
     collected(project, SERVED + lines_for("settings.py"))
     with serving(project, interface) as server:
         assert_styled(server)
         warned = "StreamingHttpResponse must consume synchronous iterators"
-        assert warned in README
+        assert warned in DOCUMENT
         assert server.log.count("Warning: ") == server.log.count(f"Warning: {warned}") == (interface == "asgi")
 
 
