@@ -72,7 +72,10 @@ def test_the_page_ends_in_good_order(redis_server: RedisServer, tmp_path: Path, 
     command = [BIN / "towpath", "status", "--redis", redis_server.url, "--serve", f"0.0.0.0:{port}"]
     log = tmp_path / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment({}))
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=environment({}),
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell in the background ignores it
+        )  # fmt: skip
     try:
         wait_until(lambda: "no password" in log.read_text(), "it listens")
         with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
