@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -125,6 +126,9 @@ def test_a_serve_is_ready_when_all_its_processes_are_and_tells_of_reloads(
         with started("serve", listener, words, tmp_path, told) as server:
             assert "ready after" in server.log and f"Towpath serves small at {server.url}/" in server.log
             assert httpx.get(server.url, **PLAIN).text == ""  # the application sees nothing of systemd
+            by_port = [BIN / "towpath", "status", "--json", "--port", str(server.port)]
+            found = json.loads(subprocess.check_output(by_port, env=environment({})))
+            assert len(found["processes"]) > 1, "it is found by the port of its socket"
             server.process.send_signal(signal.SIGHUP)
             assert told.next().startswith("RELOADING=1\nMONOTONIC_USEC=")
             assert told.next() == "READY=1"

@@ -19,7 +19,7 @@ from towpath.runtime import run_dir, run_dir_pointer
 def find(values: Values, or_else: str = "") -> tuple[Path, dict[str, Any]]:
     """Run folder and facts of the `serve` that is meant; ClickException if none runs there.
 
-    A `serve` with `--fd` is found by its --run-dir alone. or_else: the end of the sentence, with one more way to find it.
+    A `serve` with an inherited socket is found by the address of that. or_else: the end of the sentence, with one more way to find it.
     """
     try:
         path = _path(values)

@@ -70,6 +70,15 @@ def check(settings: InterfaceSettings) -> None:
     _bind(family, address, settings).close()
 
 
+def of_inherited(descriptor: int) -> tuple[int, str | None]:
+    """The port and the path at which an inherited socket listens: (0, None) if it has neither. BadSetting if it is no socket."""
+    with _inherited(descriptor) as listener:
+        name = listener.getsockname()
+        if listener.family in (socket.AF_INET, socket.AF_INET6):
+            return name[1], None
+    return 0, name if isinstance(name, str) and name else None
+
+
 def check_unix(path: Path) -> int | None:
     """Raise BadSetting if we cannot listen there. The socket of a dead server is removed, and its permissions are returned."""
     unix_sockets.check_path(path)

@@ -73,12 +73,12 @@ LONGEST_SOCKET = f"{supervisord_conf.SOCKET_NAME}.4194304"  #: supervisord adds 
 def default_path(port: int, uds: str | None, fd: int | None) -> Path:
     """The default run folder: one per user and listen address.
 
-    port: the actual one, also if any free port was asked for.
+    port: the actual one, also if any free port was asked for. fd: of an inherited socket, which has a name if it has no address.
     """
-    if fd is not None:
-        name = f"fd-{fd}"
-    elif uds:
+    if uds:
         name = f"uds{Path(uds).absolute()}".replace("/", "-")
+    elif fd is not None and not port:
+        name = f"fd-{fd}"
     else:
         name = str(port)
     return (_runtime() or Path(f"/tmp/towpath-{os.getuid()}")) / name

@@ -87,7 +87,10 @@ def _serve_in_run_dir(settings: ServeSettings, found: ListenAddress | None, laun
 
 def _default_run_dir(settings: ServeSettings, found: ListenAddress | None) -> Path:
     listen = settings.listen
-    return run_dir.default_path(found.port if found else listen.port, listen.uds, listen.fd)
+    port, uds = listen.port, listen.uds
+    if listen.fd is not None:
+        port, uds = listen_address.of_inherited(listen.fd)
+    return run_dir.default_path(found.port if found else port, uds, listen.fd)
 
 
 def _serve(folder: RunDir, settings: ServeSettings, address: ListenAddress, launch: Launch) -> int:

@@ -140,7 +140,12 @@ def test_an_orphan_that_does_not_listen_is_killed() -> None:
 
 @pytest.mark.parametrize(
     ("place", "name"),
-    [((8000, None, None), "8000"), ((8000, "/run/x.sock", None), "uds-run-x.sock"), ((8000, None, 3), "fd-3")],
+    [
+        ((8000, None, None), "8000"),
+        ((8000, "/run/x.sock", None), "uds-run-x.sock"),
+        ((8000, None, 3), "8000"),
+        ((0, None, 3), "fd-3"),
+    ],
 )
 def test_every_place_to_listen_at_has_a_folder_of_its_own(
     place: tuple[int, str | None, int | None], name: str, monkeypatch: pytest.MonkeyPatch
