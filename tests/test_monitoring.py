@@ -102,6 +102,12 @@ def test_each_alert_says_what_is_wrong_and_how_bad_it_is() -> None:
     assert len({rule["alert"] for rule in alerts()}) == len(alerts())
 
 
+def test_each_role_has_an_alert_for_its_absence() -> None:
+    """All other rules are silent about a process that exports nothing."""
+    absent = {match[1] for rule in alerts() if (match := re.fullmatch(r'absent\(\w+\{role="(\w+)"\}\)', rule["expr"]))}
+    assert absent == {"interface", "worker"}
+
+
 def test_panels_stand_beside_one_another() -> None:
     """Grafana would push those that overlap around."""
     places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels()]

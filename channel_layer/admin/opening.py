@@ -18,5 +18,5 @@ def open_admin(settings: RedisSettings) -> Admin:
     except ModuleNotFoundError as error:
         if error.name != "prometheus_client":
             raise
-        raise CannotListen("--admin-port needs prometheus_client: pip install 'towpath[metrics]'") from error
+        raise CannotListen("--admin-port needs prometheus_client: pip install '/path/to/towpath[metrics]'") from error
     return Admin(settings.admin_host, settings.admin_port)

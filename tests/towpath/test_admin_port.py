@@ -253,7 +253,7 @@ def test_a_missing_library_ends_the_start_with_one_sentence(project: Path, comma
         arguments = (*which, "--redis", redis_url(redis), "--admin-port", str(free_port()))
         code, line = ended(*arguments, PYTHONPATH=os.fspath(hidden.parent))
         assert code == 3
-        assert "--admin-port needs prometheus_client: pip install 'towpath[metrics]'" in line
+        assert "--admin-port needs prometheus_client: pip install '/path/to/towpath[metrics]'" in line
 
 
 def test_a_serve_with_too_few_ports_behind_the_first_does_not_start(project: Path) -> None:

@@ -149,6 +149,8 @@ class _Section:
             return f"{self._path}: [{key}] is no table of settings; there are [serve], [interface] and [worker]"
         if row is not None:
             return f"{line}: {key} is a setting of {_listed(sorted(row.commands & PROCESSES))}"
+        if key == "config":
+            return f"{line} is no setting: a configuration file cannot name another"
         if key.startswith("no-") and key.removeprefix("no-") in self._rows:
             return f"{line} is no setting; write {key.removeprefix('no-')} = false"
         if answer := foreign_options.answer(f"--{key.replace('_', '-')}"):

@@ -67,7 +67,8 @@ class OptionFiles:
         from towpath.config import config_file
 
         try:
-            document = tomllib.loads(Path(path).read_text("utf-8"))
+            text = Path(path).read_text("utf-8-sig")  # editors on Windows begin with a mark
+            document = tomllib.loads(text)
         except OSError as error:
             raise StartFailure(f"the configuration file {path} cannot be read: {error.strerror}") from error
         except ValueError as error:  # no UTF-8, or no TOML

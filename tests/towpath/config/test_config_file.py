@@ -74,7 +74,7 @@ WRONG = {
     "no-access-log = true": "site.toml: no-access-log = true is no setting; write access-log = false",
     "bind = '0:80'": 'site.toml: bind = "0:80" is no setting of Towpath: use --host and --port, or --uds for a unix socket',
     "worker_class = 'x'": 'site.toml: worker_class = "x" is no setting of Towpath: there is one class of workers; ',
-    "config = 'other.toml'": 'site.toml: config = "other.toml" is no setting; ',
+    "config = 'other.toml'": 'site.toml: config = "other.toml" is no setting: a configuration file cannot name another',
     "host = 2020-01-01": "site.toml: host = 2020-01-01 is not a text in quotes, such as host = ",
 }
 
