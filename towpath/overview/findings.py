@@ -159,13 +159,29 @@ def _no_worker(status: Status) -> Found:
     )
 
 
+_FROZEN = (
+    "unless it is only starting it is frozen: stopped (SIGSTOP), or in a call in C; SIGCONT wakes it, SIGKILL ends it"
+)
+_FROZEN_WORKER = f"{_FROZEN}, which `serve` does after --worker-timeout while another process has a lease"
+
+
 def _missing(status: Status) -> Found:
     here = Counter(str(lease.get("role")) for lease in status.processes)
     for role, count in sorted(status.wanted.items()):
         if here[role] < count and not status.redis.refusal:
             noun = {INTERFACE: "interface server"}.get(role, role)
+            severity = Severity.WARNING if here[role] else Severity.ERROR
+            frozen = [(name, pid) for name, pid in status.without_lease.items() if name.startswith(f"{role}-")]
+            for name, pid in sorted(frozen)[:NAMES_MAX]:
+                yield Finding(
+                    severity,
+                    f"{name} (pid {pid}) runs and has no lease",
+                    _FROZEN_WORKER if role == WORKER else _FROZEN,
+                )
+            if here[role] + len(frozen) >= count:
+                continue
             yield Finding(
-                Severity.ERROR if not here[role] else Severity.WARNING,
+                severity,
                 f"there {'is' if here[role] == 1 else 'are'} {_count(here[role], noun)}, and serve was asked for {count}",
                 "`serve` starts them again; its log says why they ended",
             )

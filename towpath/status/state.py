@@ -43,6 +43,8 @@ class Status:
     wanted: Mapping[str, int] = field(default_factory=dict)  #: by role, where a `serve` has published it
     unreadable: str = ""  #: why leases cannot be decrypted with the keys of this command; empty if all can
     redis: RedisState = field(default_factory=RedisState, kw_only=True)
+    #: Pids of the processes of that `serve` that run and have no lease, by name.
+    without_lease: Mapping[str, int] = field(default_factory=dict, kw_only=True)
 
     def of_serve(self, wanted: Mapping[str, int], names: Mapping[int, str], machine: str) -> Status:
         """The same with what the `serve` of this machine knows: how many processes it wants by role, and their names by pid."""
@@ -51,7 +53,10 @@ class Status:
             name = names.get(_pid(lease)) if lease.get("machine") == machine else None
             return lease if name is None else {**lease, NAME: name}
 
-        return replace(self, wanted=wanted, processes=tuple(map(named, self.processes)))
+        processes = tuple(map(named, self.processes))
+        here = {_pid(lease) for lease in processes if NAME in lease}
+        without_lease = {name: pid for pid, name in names.items() if pid not in here}
+        return replace(self, wanted=wanted, processes=processes, without_lease=without_lease)
 
 
 def _pid(lease: Mapping[str, Any]) -> int:

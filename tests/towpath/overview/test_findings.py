@@ -112,6 +112,19 @@ CASES: Sequence[tuple[str, Status, list[tuple[Severity, str]]]] = (
         [(WARNING, "there are 2 workers, and serve was asked for 4")],
     ),
     (
+        "one is frozen",
+        replace(WELL, wanted={"worker": 3, "interface": 1}, without_lease={"worker-2": 7, "redis": 8}),
+        [(WARNING, "worker-2 (pid 7) runs and has no lease")],
+    ),
+    (
+        "one is frozen, and one is not there",
+        replace(WELL, wanted={"worker": 4, "interface": 1}, without_lease={"worker-2": 7}),
+        [
+            (WARNING, "worker-2 (pid 7) runs and has no lease"),
+            (WARNING, "there are 2 workers, and serve was asked for 4"),
+        ],
+    ),
+    (
         "all full",
         with_processes(interface(), worker(free=FULL), worker("worker-1", free=FULL)),
         [(WARNING, "all 2 workers are full: no place for a request")],

@@ -104,6 +104,11 @@ def test_status_shows_all_who_are_alive(tmp_path: Path, project: Path) -> None:
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
         roles = sorted(str(process["role"]) for process in status_of(server)["processes"])
         assert roles == ["interface", "interface", "worker", "worker"]
+        frozen = pid_of(server, "worker-1")
+        os.kill(frozen, signal.SIGSTOP)
+        found = f"worker-1 (pid {frozen}) runs and has no lease"
+        wait_until(lambda: [each["sentence"] for each in status_of(server)["findings"]] == [found], "it is found")
+        os.kill(frozen, signal.SIGCONT)
 
 
 def test_status_of_a_serve_does_not_look_elsewhere(tmp_path: Path, project: Path, redis_server: RedisServer) -> None:

@@ -19,3 +19,4 @@ def test_processes_have_the_names_that_serve_gave_them() -> None:
     status = Status(leases, ()).of_serve({"worker": 2}, {7: "worker-0", 9: "worker-1"}, HERE)
     assert [lease.get("name") for lease in status.processes] == ["worker-0", None, None, None, None]
     assert status.wanted == {"worker": 2}
+    assert status.without_lease == {"worker-1": 9}
