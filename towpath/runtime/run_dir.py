@@ -26,6 +26,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -117,19 +118,13 @@ class RunDir:
             raise StartFailure(
                 f"the path of the run folder {path} is too long for a unix socket; use another --run-dir"
             )
-        try:
-            folder = _acquire(path)
-        except OSError as error:
-            raise StartFailure(
-                f"the run folder {path} cannot be used: {error.strerror}; use another --run-dir"
-            ) from error
-        held = cls(folder)
-        held._end_orphans()
-        held._remove_files()
-        for name in FOLDERS:
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(name, PRIVATE, dir_fd=folder.descriptor)
-        folder.write(HOLDER, f"{Identity.of(os.getpid())}")
+        with usable(path):
+            held = cls(_acquire(path))
+            try:
+                held._prepare()
+            except OSError:
+                held.release()
+                raise
         return held
 
     def publish_facts(self, **facts: Any) -> None:
@@ -204,6 +199,14 @@ class RunDir:
             self.folder.remove(made)
         self.folder.close()
 
+    def _prepare(self) -> None:
+        self._end_orphans()
+        self._remove_files()
+        for name in FOLDERS:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, PRIVATE, dir_fd=self.folder.descriptor)
+        self.folder.write(HOLDER, f"{Identity.of(os.getpid())}")
+
     def _end_orphans(self) -> None:
         orphans = self.children()
         if orphans:
@@ -218,6 +221,16 @@ class RunDir:
                 os.rmdir(name, dir_fd=self.folder.descriptor)
         for name in (*FILES, *filter(DRAFT.fullmatch, self.folder.names())):
             _remove(self.folder, name)
+
+
+@contextlib.contextmanager
+def usable(path: Path) -> Iterator[None]:
+    """Raise StartFailure in the place of an OSError: the disk is full, for instance, or may only be read."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise StartFailure(f"the run folder {path} cannot be used: {why}; use another --run-dir") from error
 
 
 def holder(path: Path) -> Identity | None:
@@ -319,7 +332,11 @@ def _make_ours(folder: PrivateFolder) -> None:
         raise StartFailure(f"{folder.path} is no run folder of `towpath serve`, and not empty; use another --run-dir")
     os.fchmod(folder.descriptor, PRIVATE)
     if not names:
-        folder.write(MARKER, str(folder.made))
+        try:
+            folder.write(MARKER, str(folder.made))
+        except OSError:
+            folder.remove(folder.made)
+            raise
 
 
 def _made(folder: PrivateFolder) -> int | None:

@@ -99,12 +99,13 @@ def _serve(folder: RunDir, settings: ServeSettings, address: ListenAddress, laun
     admin_ports.check(settings.admin_port, plan.interfaces_max, len(supervisord_conf.worker_slots(plan)))
     context = ServeContext(settings, folder, address, redis, plan)
     environment = process_environment.first(context)
-    conf = supervisord_start.write_configuration(context)
     key_file = settings.redis_settings.encryption_key_file
-    folder.publish_facts(redis=redis, prefix=context.prefix, app=settings.app, encryption_key_file=key_file)
-    pipes = _pipes(context)
+    with run_dir.usable(folder.path):
+        conf = supervisord_start.write_configuration(context)
+        folder.publish_facts(redis=redis, prefix=context.prefix, app=settings.app, encryption_key_file=key_file)
+        pipes = _pipes(context)
+        folder.record(SUPERVISORD, launch.pid)  # before it starts anything: the next `serve` ends what is left
     output = StartupOutput(settings.app, pipes, lambda: _greet(context, redis_label))
-    folder.record(SUPERVISORD, launch.pid)  # before it starts anything: the next `serve` ends what a killed one leaves
     try:
         supervisord = launch.run(conf, environment, supervisord_conf.started_first(plan), address.descriptor)
         from towpath.serve.supervision import Parent  # now: supervisord works meanwhile

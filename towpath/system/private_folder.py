@@ -92,9 +92,14 @@ class PrivateFolder:
         above, slash, last = name.rpartition("/")
         draft = f"{above}{slash}.{last}.{os.getpid()}.draft"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(draft, flags, 0o600, dir_fd=self.descriptor), "w") as file:
-            file.write(text)
-        os.rename(draft, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+        try:
+            with os.fdopen(os.open(draft, flags, 0o600, dir_fd=self.descriptor), "w") as file:
+                file.write(text)
+            os.rename(draft, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+        except OSError:  # a full disk: nothing of it stays
+            with contextlib.suppress(OSError):
+                os.unlink(draft, dir_fd=self.descriptor)
+            raise
 
     def has(self, name: str) -> bool:
         """True if there is a file of this name."""

@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -290,6 +291,36 @@ def test_an_application_that_loads_and_cannot_start_ends_serve(tmp_path: Path, p
     assert "worker-0 could not start" in ended.stdout
     assert not (tmp_path / "run").exists()
 
+
+@pytest.mark.parametrize("bytes_max", [0, 2, 30, 300], ids="no file grows beyond {}".format)
+def test_a_run_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, project: Path, bytes_max: int) -> None:
+    """P12. As on a full disk: whichever file it is that cannot be written, nothing is left. Exit code 3."""
+    command = [
+        BIN / "towpath",
+        "serve",
+        "small",
+        "--port",
+        "0",
+        "--app-dir",
+        project,
+        "--run-dir",
+        tmp_path / "a" / "run",
+    ]
+    limited = [sys.executable, "-c", LIMITED.format(bytes_max=bytes_max), *command]
+    ended = subprocess.run(limited, env=environment({}), capture_output=True, text=True, timeout=180)
+    sentence = (
+        f"towpath: the run folder {tmp_path / 'a' / 'run'} cannot be used: File too large; use another --run-dir\n"
+    )
+    assert (ended.returncode, ended.stderr) == (3, sentence), ended.stdout
+    assert not (tmp_path / "a").exists()
+
+
+#: Becomes a command that cannot write files of more than a few bytes.
+LIMITED = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, ({bytes_max}, {bytes_max}))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 
 STARTUP = """
 import asyncio, os, signal, sys
