@@ -7,6 +7,7 @@ sets variables, where they are not set yet. So there is one order: command line,
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,14 +67,26 @@ class OptionFiles:
 
         from towpath.config import config_file
 
+        text = ""
         try:
             text = Path(path).read_text("utf-8-sig")  # editors on Windows begin with a mark
             document = tomllib.loads(text)
         except OSError as error:
             raise StartFailure(f"the configuration file {path} cannot be read: {error.strerror}") from error
         except ValueError as error:  # no UTF-8, or no TOML
+            if twice := _key_set_twice(text, str(error)):
+                raise StartFailure(f"{path} has {twice} twice: {error}") from error
             hint = "; it is Python, and docs/migrating.md says what to write instead" if path.endswith(".py") else ""
             raise StartFailure(f"{path} is not a TOML file: {error}{hint}") from error
         found = config_file.read(document, ctx.command.name or "", self._rows(), path)
         value_sources.note_config(ctx, found)
         ctx.default_map = found.values
+
+
+def _key_set_twice(text: str, error: str) -> str:
+    """The key that this error of tomllib is about, which names its line alone; empty if it is another error."""
+    if not error.startswith("Cannot overwrite a value"):
+        return ""
+    lines = text.splitlines()
+    line = re.search(r"at line (\d+)", error)
+    return lines[int(line[1]) - 1 if line else -1].partition("=")[0].strip()

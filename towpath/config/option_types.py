@@ -180,6 +180,18 @@ def _some_address(text: str) -> None:
         )
 
 
+class Address(Checked):
+    """An address or the name of a host; an IPv6 address also in brackets, as in a URL."""
+
+    def __init__(self) -> None:
+        super().__init__("address", _some_address)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The address, without brackets."""
+        text = super().convert(value, param, ctx)
+        return text[1:-1] if text.startswith("[") and text.endswith("]") and ":" in text else text
+
+
 def _access_format(text: str) -> None:
     from interface_server.access_log.access_format import AccessFormat  # where one is given only
 
@@ -193,7 +205,7 @@ def _redis_url(text: str) -> None:
 
 
 ACCESS_FORMAT = Checked("format", _access_format)
-HOST = Checked("address", _some_address)
+HOST = Address()
 PERMISSIONS = Checked("octal", _permissions)
 #: Trusted peers: addresses, networks, `unix`, or `*`, with commas between.
 PROXY_LIST = Checked("addresses", TrustedPeers)

@@ -83,7 +83,7 @@ class Rollout:
             if not fleet.allows(count):
                 request.answer(
                     1,
-                    f"{kind}={count}: from {fleet.count_min} to {fleet.count_max} (see `serve --{kind}s-max`)",
+                    f"{kind}={count}: from {fleet.count_min} to {fleet.count_max} (`serve --{kind}s-max`, by default 4 times --{kind}s)",
                 )
                 return
         jobs = [self._fleets[kind].scale(count) for kind, count in counts.items()]

@@ -37,6 +37,17 @@ def test_what_a_command_has_not_is_left_out(tmp_path: Path) -> None:
     assert parse(STOP, "--config", write(tmp_path, "port = 81\nthreads = 2\n"))["port"] == 81
 
 
+def test_a_file_may_begin_with_the_mark_of_utf_8(tmp_path: Path) -> None:
+    """Editors on Windows write it."""
+    assert parse(SERVE, "--config", write(tmp_path, "\ufeffthreads = 2\n"))["threads"] == 2
+
+
+def test_a_key_that_stands_there_twice_is_named(tmp_path: Path) -> None:
+    for text in ("threads = 2\nthreads = 3\nport = 81\n", "port = 81\nthreads = 2\nthreads = 3"):
+        with pytest.raises(StartFailure, match="has threads twice"):
+            parse(SERVE, "--config", write(tmp_path, text))
+
+
 def test_a_file_that_is_none_ends_the_start(tmp_path: Path) -> None:
     with pytest.raises(click.BadParameter, match="does not exist"):
         parse(SERVE, "--config", str(tmp_path / "nowhere"))

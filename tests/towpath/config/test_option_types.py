@@ -7,7 +7,7 @@ from typing import Any
 import click
 import pytest
 
-from towpath.config.option_types import MountPath, Seconds, Size
+from towpath.config.option_types import HOST, MountPath, Seconds, Size
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,11 @@ def test_what_is_no_value_is_told(kind: click.ParamType[Any], value: str) -> Non
 def test_what_is_one_is_understood(kind: click.ParamType[Any], value: str, meant: object) -> None:
     """With its unit."""
     assert kind.convert(value, None, None) == meant
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"), [("[::1]", "::1"), ("::", "::"), ("127.0.0.1", "127.0.0.1"), ("[x]", "[x]")]
+)
+def test_an_ipv6_address_may_be_in_brackets(given: str, taken: str) -> None:
+    """As in a URL, and in `host:port`."""
+    assert HOST.convert(given, None, None) == taken
