@@ -30,16 +30,16 @@ def utc_text(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def wrapped(line: bytes, process: str, now: float, logger: str = OUTPUT) -> bytes:
+def wrapped(line: bytes, process: str, now: float, logger: str = OUTPUT, level: str = "INFO") -> bytes:
     """A line of a process as JSON: unchanged if it is an object already, else as the message of one.
 
-    now: seconds since 1970.
+    now: seconds since 1970. level: unless supervisord has written one into the line.
     """
     if line.startswith(b"{") and _parsed(line) is not None:
         return line
     text = line.decode("utf-8", "backslashreplace")
     found = LEVEL.match(text)
-    level = LEVELS[found[1]] if found is not None else "INFO"
+    level = LEVELS[found[1]] if found is not None else level
     fields = {"time": utc_text(now), "level": level, "logger": logger, "process": process, "message": text}
     return json_line(fields).encode()
 

@@ -15,7 +15,7 @@ No process is touched here: facts and `now` in, commands out. PROTOCOL.md, P7.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from towpath.fleet.slot import START_TIMEOUT_S, Slot, SlotState
@@ -30,11 +30,12 @@ CAN_BE_STOPPED = frozenset({"STARTING", "RUNNING", "BACKOFF"})
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """The processes to start and to stop now, and the lines to log."""
+    """The processes to start and to stop now, and the lines to log: what goes well, and what has failed."""
 
     start: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -154,25 +155,28 @@ class Fleet:
     def advance(self, processes: Mapping[str, Process], ready: frozenset[int], now: float) -> Commands:
         """The next step. ready: numbers of the processes of this machine that hold a lease."""
         states = {name: process.state for name, process in processes.items()}
-        lines = self._poll_starting(processes, ready, now)
+        lines, failures = self._poll_starting(processes, ready, now)
         self._poll_leaving(states)
         again = [slot.name for slot in self._all(SlotState.STARTING) if states.get(slot.name) == "STOPPED"]
         started = self._start_next(now)
         self._end_jobs()
         to_stop = [slot.name for slot in self._all(SlotState.LEAVING) if states.get(slot.name) in CAN_BE_STOPPED]
-        return Commands(start=(*again, *started), stop=tuple(sorted(to_stop)), log=tuple(lines))
+        return Commands((*again, *started), tuple(sorted(to_stop)), tuple(lines), tuple(failures))
 
-    def _poll_starting(self, processes: Mapping[str, Process], ready: frozenset[int], now: float) -> Iterable[str]:
-        lines = []
+    def _poll_starting(
+        self, processes: Mapping[str, Process], ready: frozenset[int], now: float
+    ) -> tuple[list[str], list[str]]:
+        lines: list[str] = []
+        failures: list[str] = []
         for slot in self._all(SlotState.STARTING):
             process = processes.get(slot.name)
             if process is None:
                 continue
             if failure_sentence := slot.failure_sentence(process, now):
-                lines.append(self._give_up(slot, failure_sentence, now))
+                failures.append(self._give_up(slot, failure_sentence, now))
             elif process.pid in ready:
                 lines.append(self._serves(slot, now))
-        return lines
+        return lines, failures
 
     def _serves(self, slot: Slot, now: float) -> str:
         old = slot.instead_of

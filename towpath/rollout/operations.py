@@ -33,8 +33,9 @@ class Operation:
 class Operations:
     """All operations of one `serve`."""
 
-    def __init__(self, log: Callable[[str], None]) -> None:
+    def __init__(self, log: Callable[[str], None], log_error: Callable[[str], None]) -> None:
         self.log = log
+        self._log_error = log_error
         self._under_way: list[Operation] = []
 
     def add(self, requests: list[Request], jobs: list[Job], done: str) -> None:
@@ -44,6 +45,14 @@ class Operations:
     def report(self, text: str) -> None:
         """Log progress, and report it to every request that waits."""
         self.log(text)
+        self._report_to_all(text)
+
+    def report_error(self, text: str) -> None:
+        """The same for what has failed."""
+        self._log_error(text)
+        self._report_to_all(text)
+
+    def _report_to_all(self, text: str) -> None:
         for operation in self._under_way:
             for request in operation.requests:
                 request.report(text)

@@ -179,14 +179,14 @@ class Reload:
         try:
             (self._environment.take_back if job.failure else self._environment.keep)()
         except OSError as error:
-            self._operations.report(
+            self._operations.report_error(
                 f"the old environment cannot be written: {error}; workers that start now have the new one"
             )
         if job.failure:
             self._report_old_code_kept()
 
     def _refuse(self, why: str) -> None:
-        self._operations.report(f"{why}; the old workers stay")
+        self._operations.report_error(f"{why}; the old workers stay")
         for request in self._requests:
             request.answer(1, why)
         self._report_old_code_kept()

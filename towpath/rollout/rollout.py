@@ -121,6 +121,8 @@ class Rollout:
             self._processes.stop(name)
         for text in commands.log:
             self._operations.report(text)
+        for text in commands.failures:
+            self._operations.report_error(text)
 
     def close(self, why: str) -> None:
         """Answer every request: nothing of what is under way will be done."""

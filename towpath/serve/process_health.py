@@ -11,7 +11,7 @@ from towpath.fleet import restart_backoff
 from towpath.fleet.fleet import Fleet
 from towpath.fleet.lease_watch import LeaseWatch
 from towpath.runtime.process_table import ProcessTable
-from towpath.serve.serve_log import log
+from towpath.serve.serve_log import log, log_warning
 from towpath.status import redis_check
 from towpath.status.lease_reader import LeaseReader
 from towpath.supervisord.conf import INTERFACE, WORKER
@@ -45,7 +45,7 @@ class ProcessHealth:
             self._retries.excuse(lost, now)
             return
         for name in self._retries.due(lost, now):
-            log(
+            log_warning(
                 f"{name} does not stay alive; starting it again (up to {restart_backoff.PAUSE_MAX_S:.0f} s after each failure)"
             )
             self._processes.start(name)

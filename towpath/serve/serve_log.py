@@ -22,8 +22,18 @@ def log(text: str) -> None:
     standard_streams.write_line(text, NAME)
 
 
-def _as_json(text: str) -> str:
-    return wrapped(text.encode(errors="replace"), NAME, datetime.now(UTC).timestamp(), LOGGER).decode()
+def log_warning(text: str) -> None:
+    """The same for what may become an error."""
+    standard_streams.write_line(text, NAME, "WARNING")
+
+
+def log_error(text: str) -> None:
+    """The same for what has failed."""
+    standard_streams.write_line(text, NAME, "ERROR")
+
+
+def _as_json(text: str, level: str) -> str:
+    return wrapped(text.encode(errors="replace"), NAME, datetime.now(UTC).timestamp(), LOGGER, level).decode()
 
 
 def shortened(names: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ from towpath.runtime.worker_environment import WorkerEnvironment
 from towpath.serve import process_environment
 from towpath.serve.phase import ServePhase, ServeTrigger, next_phase
 from towpath.serve.process_health import ProcessHealth
-from towpath.serve.serve_log import log, shortened
+from towpath.serve.serve_log import log, log_error, shortened
 from towpath.serve.serve_settings import ServeContext
 from towpath.serve.start_sequence import FailedStart, StartSequence
 from towpath.serve.startup_output import StartupOutput
@@ -96,7 +96,7 @@ class Parent:
     def _make_rollout(self, environment: Mapping[str, str]) -> Rollout:
         on_old_code_kept = None if self._context.settings.reload is None else self._followers.on_old_code_kept
         check = (*self._context.plan.command, "worker", self._context.settings.app, "--check")
-        operations = Operations(log)
+        operations = Operations(log, log_error)
         reload = Reload(
             self._fleets[WORKER],
             NewCode(self._read_options, check, on_old_code_kept),
@@ -247,7 +247,7 @@ class Parent:
     def _ended(self) -> int:
         left = self._folder.children()
         if self._phase is not ServePhase.STOPPING:
-            log(f"the supervisor has died ({self._supervisord.returncode}); ending everything")
+            log_error(f"the supervisor has died ({self._supervisord.returncode}); ending everything")
             self._code = 1
         processes.end_all(left, KILL_TIMEOUT_S)
         return self._code
@@ -255,7 +255,7 @@ class Parent:
     def _fail(self, failure: FailedStart) -> None:
         self._code = STARTUP_FAILURE
         if not failure.name:
-            log(f"{failure.sentence}: giving up")
+            log_error(f"{failure.sentence}: giving up")
             self._end_supervisor()
             return
         self.failure = failure
@@ -287,7 +287,7 @@ class Parent:
         """Stop if the run folder has lost files: neither supervisord nor the embedded server can make its socket again."""
         lost = self._folder.lost()
         if lost:
-            log(
+            log_error(
                 f"the run folder {self._folder.path} has lost {shortened(lost)}: stopping, as what dies could not be started again"
             )
             self._code = FOLDER_LOST

@@ -15,7 +15,9 @@ from channel_layer.process.log_output import LogOutput
 
 STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR = range(3)
 
-Frame = Callable[[str], str]
+INFO = "INFO"
+
+Frame = Callable[[str, str], str]  #: of a text and its level
 
 _outputs: dict[int, LogOutput] = {}
 _frames: list[Frame] = []  # one, where lines have a form of their own
@@ -38,9 +40,9 @@ def frame_lines(frame: Frame) -> None:
     _frames[:] = [frame]
 
 
-def write_line(text: str, name: str = "") -> None:
+def write_line(text: str, name: str = "", level: str = INFO) -> None:
     """Write a line to standard output. name: of the process, for its front, unless lines have a form of their own."""
-    write(STANDARD_OUTPUT, _line(text, name))
+    write(STANDARD_OUTPUT, _line(text, name, level))
 
 
 def write_lines(lines: bytes) -> None:
@@ -61,13 +63,16 @@ def flush() -> None:
         output.flush()
 
 
-def _line(text: str, name: str) -> bytes:
+def _line(text: str, name: str, level: str) -> bytes:
     if _frames:
-        text = _frames[0](text)
-    elif name:
+        text = _frames[0](text, level)
+        return f"{text}\n".encode(errors="replace")
+    if level != INFO:
+        text = f"{level}: {text}"
+    if name:
         text = f"{name:<11} | {text}"
     return f"{text}\n".encode(errors="replace")
 
 
 def _lost(lines: int, unread_s: float) -> bytes:
-    return _line(f"{lines} lines were lost: the output was not read for {unread_s:.1f} s", "serve")
+    return _line(f"{lines} lines were lost: the output was not read for {unread_s:.1f} s", "serve", "WARNING")

@@ -51,6 +51,7 @@ def test_an_object_passes_unchanged_and_other_text_gets_the_name_of_its_process(
     }
     killed = b"2026-11-30 22:54:00,123 WARN exited: worker-0 (terminated by SIGKILL; not expected)"
     assert json.loads(wrapped(killed, "supervisord", 0.0))["level"] == "WARNING"
+    assert json.loads(wrapped(b"it failed", "serve", 0.0, level="ERROR"))["level"] == "ERROR"
     assert unwrapped(ours) == ours
 
 

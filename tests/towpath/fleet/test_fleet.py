@@ -28,7 +28,7 @@ class Supervisord:
         self.now = 0.0
         self.ready_min = count
         self.started: list[str] = []
-        self.logged: list[str] = []
+        self.failures: list[str] = []
 
     def poll(self) -> Commands:
         """One look, and what supervisord then does."""
@@ -50,7 +50,7 @@ class Supervisord:
         for name in commands.start:
             self.states[name] = "BACKOFF" if name in self.broken else START
             self.started.append(name)
-        self.logged += commands.log
+        self.failures += commands.failures
         return commands
 
     def poll_until(self, fact: Callable[[], object]) -> None:
@@ -311,8 +311,8 @@ def test_a_request_that_could_not_be_granted_is_granted_later() -> None:
     it = Supervisord(1)
     it.broken = {"worker-1"}
     assert it.fleet.request_replacement("worker-0", it.now)
-    it.poll_until(lambda: it.logged)
-    assert it.logged == ["worker-1 could not start: no database; the old ones stay"]
+    it.poll_until(lambda: it.failures)
+    assert it.failures == ["worker-1 could not start: no database; the old ones stay"]
     assert not it.fleet.request_replacement("worker-0", it.now + REQUESTS_IGNORED_S - 1)
     assert it.fleet.request_replacement("worker-0", it.now + REQUESTS_IGNORED_S)
 

@@ -51,9 +51,10 @@ class Asked:
 
     def __init__(self, folder: RunDir, status: LeaseReader, check_command: Sequence[str]) -> None:
         self.logged: list[str] = []
+        self.errors: list[str] = []
         self.options_read = 0
         self.fleet = Fleet(SLOTS, 2, count_max=2)
-        operations = Operations(self.logged.append)
+        operations = Operations(self.logged.append, self.errors.append)
         new_code = NewCode(self._read, check_command)
         self.reload = Reload(self.fleet, new_code, WorkerEnvironment(folder.folder, {}), operations)
         self.rollout = Rollout(ProcessTable(folder), status, {"worker": self.fleet}, self.reload, operations)

@@ -35,7 +35,7 @@ def test_a_reload_while_there_is_no_interpreter_leaves_the_old_workers(asking: A
     asked = asking((str(tmp_path / "removed" / "python"), "-m", "towpath"))
     answer = asked.answers_to({"do": "reload"})[-1]
     assert answer["code"] == 1 and "the application cannot be loaded" in str(answer["say"])
-    assert asked.logged[-1].endswith("the old workers stay")
+    assert asked.errors[-1].endswith("the old workers stay")
     assert asked.fleet.current == SLOTS[:2] and not asked.rollout.busy
 
 
@@ -53,7 +53,7 @@ def test_new_code_that_cannot_be_loaded_leaves_the_old_workers_and_tells_why(ask
     asked = asking(BROKEN)
     answer = asked.answers_to({"do": "reload"})[-1]
     assert answer == {"code": 1, "say": "no such module"}
-    assert asked.logged == ["no such module; the old workers stay"]
+    assert asked.errors == ["no such module; the old workers stay"]
     assert asked.fleet.current == SLOTS[:2] and not asked.rollout.busy
 
 
@@ -64,7 +64,7 @@ def test_requests_during_a_reload_share_one_more_at_its_end(asking: Asking) -> N
     assert [answers[-1]["code"] for answers in (first, *others)] == [1, 1, 1]
     assert len(first) == 1
     assert all(answers[0] == {"say": "a reload is under way; this one begins at its end"} for answers in others)
-    assert asked.options_read == 2 == len(asked.logged)
+    assert asked.options_read == 2 == len(asked.errors)
 
 
 def test_who_waits_for_a_reload_is_answered_when_serve_ends(asking: Asking) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.support.facts import wait_until
@@ -74,3 +76,23 @@ def test_in_json_every_line_is_an_object_and_what_is_one_passes_whole() -> None:
     fields = json.loads(shown)
     assert (fields["process"], fields["message"]) == ("worker-1", "Traceback (most recent call last):")
     assert lines.bare(shown) == b"Traceback (most recent call last):\n"
+
+
+SPEAK = """
+import sys
+from towpath.serve import serve_log
+if sys.argv[1:]:
+    serve_log.log_as_json()
+for log in (serve_log.log, serve_log.log_warning, serve_log.log_error):
+    log("it is so")
+"""
+
+
+def test_what_fails_has_a_level_in_both_forms() -> None:
+    """So that an alarm for errors sees a failed reload."""
+    command = [sys.executable, "-c", SPEAK]
+    text = subprocess.check_output(command, text=True).splitlines()
+    assert text == [f"serve       | {level}it is so" for level in ("", "WARNING: ", "ERROR: ")]
+    lines = [json.loads(line) for line in subprocess.check_output([*command, "json"]).splitlines()]
+    assert [line["level"] for line in lines] == ["INFO", "WARNING", "ERROR"]
+    assert {line["message"] for line in lines} == {"it is so"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -164,6 +165,7 @@ def test_code_that_cannot_start_leaves_the_old_workers_and_says_why(
         assert why in ended.stderr
         assert workers(server) == before
         assert server.log.count(" stay\n") == kept + 1
+        assert re.search(r"serve +\| ERROR: .* stay\n", server.log)
         tried = server.log.count(" exited: ")  # supervisord may be quicker than the command to stop
         file.write_text(APP.replace("first", f"after {what}"))
         assert towpath(server, "reload").returncode == 0
