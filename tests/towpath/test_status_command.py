@@ -40,8 +40,13 @@ def test_the_exit_code_tells_of_errors_if_it_is_asked_for(redis_server: RedisSer
 
 def test_a_redis_that_does_not_answer_is_no_finding_for_one_look(tmp_path: Path) -> None:
     """It is the sentence of the command, and its exit code is that of every command that cannot do its work."""
-    gone = status("--redis", f"unix://{tmp_path}/none.sock", "--check")
+    where = ("--redis", f"unix://{tmp_path}/none.sock")
+    gone = status(*where, "--check")
     assert gone.returncode == 3 and gone.stdout == "" and "is unreachable" in gone.stderr
+    in_json = status(*where, "--json")
+    assert in_json.returncode == 3 and in_json.stderr == gone.stderr
+    (found,) = json.loads(in_json.stdout)["findings"]
+    assert found["severity"] == "error" and found["sentence"] in gone.stderr, "a program gets its object all the same"
 
 
 @pytest.mark.parametrize(

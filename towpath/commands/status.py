@@ -56,7 +56,12 @@ def status(json_wanted: bool, watch: bool, check: bool, address: PageAddress | N
         return _serve(observer, address)
     if watch:
         return _watch(observer, json_wanted)
-    observation = observer.observe()
+    try:
+        observation = observer.observe()
+    except StartFailure as failure:
+        if json_wanted:
+            click.echo(_as_json(failure))
+        raise
     click.echo(observation.json if json_wanted else observation.table)
     return FOUND if check and observation.has_error else 0
 
@@ -70,21 +75,25 @@ def _observer(values: dict[str, Any]) -> Observer:
 
 
 def _watch(observer: Observer, json_wanted: bool) -> int:
-    """Look again and again. The table goes on without Redis, so that it shows when Redis is back."""
+    """Look again and again. It goes on without Redis, so that it shows when Redis is back."""
     clear = CLEAR_TERMINAL if sys.stdout.isatty() and not json_wanted else ""
     while True:
         try:
             observation = observer.observe()
             text = observation.json if json_wanted else observation.table
         except StartFailure as failure:
-            if json_wanted:
-                raise
-            text = str(failure)
+            text = _as_json(failure) if json_wanted else str(failure)
         click.echo(clear + text)
         try:
             time.sleep(WATCH_INTERVAL_S)
         except KeyboardInterrupt:
             return 0
+
+
+def _as_json(failure: StartFailure) -> str:
+    from towpath.overview.observer import Observation
+
+    return Observation.without_redis(str(failure)).json
 
 
 def _serve(observer: Observer, address: PageAddress) -> int:

@@ -24,6 +24,11 @@ class Observation:
     rates: Rates
     findings: tuple[Finding, ...]
 
+    @classmethod
+    def without_redis(cls, sentence: str) -> Observation:
+        """An empty state; its only finding is why it cannot be read."""
+        return cls(Status((), ()), NO_RATES, (unreachable(sentence),))
+
     @property
     def json(self) -> str:
         """For programs, the page among them."""
@@ -63,4 +68,4 @@ class Observer:
         try:
             return self.observe()
         except StartFailure as failure:
-            return Observation(Status((), ()), NO_RATES, (unreachable(str(failure)),))
+            return Observation.without_redis(str(failure))
