@@ -16,7 +16,8 @@ class Spread:
 
     def __init__(self, leases: Iterable[Mapping[str, Any]]) -> None:
         """leases: those of all processes, each with the `node` that it belongs to."""
-        workers = [lease for lease in leases if lease.get("role") == "worker" and type(lease.get("websockets")) is int]
+        counted = [lease for lease in leases if type(lease.get("websockets")) is int]
+        workers = [lease for lease in counted if lease.get("role") == "worker"]
         self._staying = sorted(
             (lease for lease in workers if not lease.get("draining")), key=lambda lease: -lease["websockets"]
         )
@@ -24,6 +25,9 @@ class Spread:
         self.changing = any(lease.get(name) for lease in workers for name in LEAVING)
         self.moving = sum(_handing_over(lease) for lease in self._staying)  #: WebSockets that workers are handing over
         self.total = sum(lease["websockets"] for lease in self._staying)
+        held = sum(lease["websockets"] for lease in counted if lease.get("role") == "interface")
+        if held:  # they count each one once, while two workers may count one that is on its way between them
+            self.total = min(self.total, held)
         self._bound = bound_of(self.total / max(1, len(self._staying)))
 
     @property

@@ -40,6 +40,7 @@ def test_a_fleet_is_not_level_while_sockets_are_on_their_way() -> None:
 
 def test_the_distribution_is_shown_with_the_mean_and_the_bound() -> None:
     assert str(four(20, 300, 30, 50)) == "300, 50, 30, 20 (mean 100, at most 125)"
+    assert str(four(400, 100, 0, 0)) == "400, 100, 0, 0 (mean 100, at most 125)", "100 are on their way"
     assert str(Spread([])) == " (mean 0, at most 10)"
 
 
