@@ -11,7 +11,8 @@ import click
 
 from channel_layer.process.log_setup import NoLogConfig
 from towpath.commands import version
-from towpath.config import foreign_options, value_sources
+from towpath.config import foreign_options, unknown_variables, value_sources
+from towpath.config.option_row import PROCESSES
 from towpath.errors import BadSetting, StartFailure
 from towpath.runtime import process_markers
 
@@ -47,7 +48,20 @@ class Command(click.Command):
             args = foreign_options.understood(args, {flag for param in self.params for flag in param.opts})
         except ValueError as error:
             ctx.fail(str(error))
-        return super().parse_args(ctx, args)
+        rest = super().parse_args(ctx, args)
+        if ctx.command.name in PROCESSES and not ctx.resilient_parsing and not ctx.params.get("check"):
+            self._warn_of_mistyped_variables()
+        return rest
+
+    def _warn_of_mistyped_variables(self) -> None:
+        """One line each, now that --env-file is read. A process of a `serve` leaves it to that."""
+        from towpath.config.options import ROWS
+
+        if process_markers.slot() is None:
+            for name, meant in unknown_variables.mistyped(
+                os.environ, [name for row in ROWS for name in (row.env, *row.also_env)]
+            ).items():
+                click.echo(f"towpath: no option has {name}; did you mean {meant}?", err=True)
 
     def invoke(self, ctx: click.Context) -> Any:
         """As click does it; a failure that a setting has led to names it."""
