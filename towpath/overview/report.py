@@ -13,8 +13,12 @@ from towpath.overview.marks import SHOWN_AS_MARKS, marks
 from towpath.overview.rates import NO_RATES, UP_S, Rates
 from towpath.status.state import NAME, Queue, Status
 
-#: The first columns, where a lease has them; all its other fields follow.
-FIRST_COLUMNS = ("role", NAME, "node", "host", "pid", "version", "APP", "fleet", "up", "state")
+COMMON = ("host", "version", "fleet")  #: left out where several processes have the same
+#: The first columns and the last ones, where a lease has them; rates and all its other fields are between them.
+FIRST_COLUMNS = (NAME, "role", "state", "connections", "websockets", "free http", "free websocket", "lag_ms")
+LAST_COLUMNS = ("up", "pid", "node", "APP", *COMMON)
+#: Where 0 in every row is news: it is shown.
+SHOWN_IF_ZERO = frozenset({"connections", "free http", "free websocket"})
 #: By which processes recognise one another, or what they agree on; of no use to people.
 FOR_PROGRAMS = frozenset({"machine", "born", UP_S, "mixed_apps", "own_channel", "takes_invitations"})
 COUNTERS = "counters"  #: the field of a lease with what its process has counted
@@ -130,9 +134,24 @@ def _up_s(lease: dict[str, Any], started: float, now_s: float) -> float:
     return up_s if isinstance(up_s, int | float) else max(0, now_s - started)
 
 
-def _columns(rows: Iterable[dict[str, Any]]) -> tuple[str, ...]:
-    known = {name: None for row in rows for name in row}
-    return (*(name for name in FIRST_COLUMNS if name in known), *(name for name in known if name not in FIRST_COLUMNS))
+def _columns(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """What any row has to tell, the most useful first. A column in which every figure is 0 or missing tells nothing."""
+    shown = {name: None for row in rows for name, value in row.items() if value or name in SHOWN_IF_ZERO}
+    for name in COMMON:
+        if sum(name in row for row in rows) > 1 and len({_cell(row[name]) for row in rows if name in row}) == 1:
+            shown.pop(name, None)
+    others = [name for name in shown if name not in (*FIRST_COLUMNS, *LAST_COLUMNS)]
+    totals = [name for name in others if name.endswith("_total")]
+    between = sorted((name for name in others if name not in totals), key=_is_no_rate)
+    return (*_in(shown, FIRST_COLUMNS), *between, *_in(shown, LAST_COLUMNS), *totals)
+
+
+def _in(shown: Mapping[str, None], names: Iterable[str]) -> Iterable[str]:
+    return (name for name in names if name in shown)
+
+
+def _is_no_rate(name: str) -> bool:
+    return not name.endswith("/s")
 
 
 def _table(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> list[str]:

@@ -26,15 +26,24 @@ NOW = Status((LEASE,), (Queue("http.request", 2, 1.25, 3),), 100.0)
 def test_people_read_a_table_with_whatever_a_lease_says() -> None:
     """Figures within figures have columns of their own; the start is told as an age."""
     table = as_table(NOW).splitlines()
-    assert table[0].split() == ["role", "node", "pid", "up", "free", "http", "taken_total"]
-    assert table[1].split() == ["worker", "worker.a", "7", "10", "s", "3", "100"]
+    assert table[0].split() == ["role", "free", "http", "up", "pid", "node", "taken_total"]
+    assert table[1].split() == ["worker", "3", "10", "s", "7", "worker.a", "100"]
     assert table[-1].split() == ["http.request", "2", "1.2", "s", "3", "-"]
 
 
 def test_how_long_a_process_runs_is_told_by_its_own_clock() -> None:
     """Its host's may be an hour off that of Redis; one that does not say it is shown by the moment of its start."""
     skewed = {**LEASE, "started": 3690.0, "up_s": 12.3}
-    assert as_table(Status((skewed,), NOW.queues, 100.0)).splitlines()[1].split()[3:5] == ["12", "s"]
+    assert as_table(Status((skewed,), NOW.queues, 100.0)).splitlines()[1].split()[2:4] == ["12", "s"]
+
+
+def test_a_column_that_tells_nothing_is_left_out() -> None:
+    """0 or nothing in every row; and what all have in common. No free place is news."""
+    lease = {"role": "worker", "host": "one", "version": 1, "streams": 0, "connections": 0, "free": {"http": 0}}
+    two = ({**lease, "node": "worker.a"}, {**lease, "node": "worker.b"})
+    assert as_table(Status(two, ())).splitlines()[0].split() == ["role", "state", "connections", "free", "http", "node"]
+    other = ({**lease, "node": "worker.a"}, {**lease, "node": "worker.b", "host": "two", "streams": 1})
+    assert as_table(Status(other, ())).splitlines()[0].split()[-3:] == ["streams", "node", "host"]
 
 
 def test_by_what_processes_know_one_another_is_for_programs() -> None:
@@ -54,7 +63,7 @@ def test_a_second_look_shows_rates() -> None:
     """Of what only grows."""
     later = Status(({**LEASE, "taken_total": 150},), NOW.queues, 102.0)
     table = as_table(later, rates(NOW, later, 2.0)).splitlines()
-    assert table[0].endswith("taken/s") and table[1].endswith("25")
+    assert table[0].split()[3] == "taken/s" and table[1].split()[2] == "25"
     (lease,) = json.loads(as_json(later, rates(NOW, later, 2.0)))["processes"]
     assert lease["rates"] == {"taken_per_s": 25.0}
 
@@ -94,7 +103,7 @@ def test_marks_stand_for_the_figures_that_they_come_from() -> None:
     slow = {**LEASE, "lag_ms": 80.0, "draining": False, "gives_way": True, "blocked_s": 0.0}
     status = Status((slow,), NOW.queues, NOW.now_s)
     table = as_table(status).splitlines()
-    assert table[0].split() == ["role", "node", "pid", "up", "state", "free", "http", "taken_total", "lag_ms"]
+    assert table[0].split() == ["role", "state", "free", "http", "lag_ms", "up", "pid", "node", "taken_total"]
     assert "gives way, slow 80 ms" in table[1]
     assert json.loads(as_json(status))["processes"] == [{**slow, "marks": ["gives way", "slow 80 ms"]}]
 
