@@ -291,7 +291,7 @@ class Node:
             self._receiver.on_news(what, node)
 
     def _on_peer_dead(self, node: str) -> None:
-        self.counters["peers.dead"] += 1
+        self.counters["peers.dead"] += 0 if self._peers.has_left(node) else 1
         self._receiver.on_dead(node)
 
     # -- events of Redis

@@ -1,6 +1,7 @@
 """A small HTTP server in threads of its own, for few clients that are trusted: it answers while the event loop is blocked.
 
-It costs nothing while it is not asked. Beyond CLIENTS_MAX clients at once a new one is closed, and one that is silent for TIMEOUT_S too.
+It costs nothing while it is not asked. Beyond CLIENTS_MAX clients at once the one that has been silent for longest is cut, or a new one
+is closed, if all of them have sent their requests. One that is silent for TIMEOUT_S is cut in any case.
 A call in C that holds the interpreter holds this server too.
 """
 
@@ -47,6 +48,7 @@ class AdminListener:
         """Raises CannotListen."""
         self.pages = pages
         self._slots = threading.BoundedSemaphore(CLIENTS_MAX)
+        self._silent: dict[socket.socket, None] = {}  # clients that have not sent their request yet, the oldest first
         self._closed = False
         try:
             family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -82,12 +84,29 @@ class AdminListener:
                     return
                 time.sleep(PAUSE_S)
                 continue
-            if not self._slots.acquire(blocking=False):
+            if not self._slots.acquire(blocking=False) and not self._take_slot_of_silent():
                 client.close()
                 continue
+            self._silent[client] = None
             threading.Thread(
                 target=self._answer, args=(client, address), name="towpath-admin-client", daemon=True
             ).start()
+
+    def _take_slot_of_silent(self) -> bool:
+        """Cut the client that has been silent for longest: clients that say nothing must not keep probes out. False without any."""
+        silent = list(self._silent)
+        if not silent:
+            return False
+        self.heard(silent[0])
+        try:
+            silent[0].shutdown(socket.SHUT_RDWR)  # its thread reads the end
+        except OSError:  # it has just ended by itself
+            pass
+        return self._slots.acquire(timeout=TIMEOUT_S)
+
+    def heard(self, client: socket.socket) -> None:
+        """Keep the slot of a client that has sent its request."""
+        self._silent.pop(client, None)
 
     def _answer(self, client: socket.socket, address: Any) -> None:
         try:
@@ -96,6 +115,7 @@ class AdminListener:
         except OSError as error:  # the client has gone, or was silent
             log.debug("a client of the admin port: %s", error)
         finally:
+            self.heard(client)
             self._slots.release()
 
 
@@ -107,6 +127,7 @@ class _Request(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
+        self.server.heard(self.connection)  # type: ignore[attr-defined]  # see above
         page = self._page()
         self.send_response(page.status)
         self.send_header("Content-Type", page.content_type)

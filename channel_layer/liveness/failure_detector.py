@@ -109,6 +109,10 @@ class FailureDetector:
         """True if `node` has announced its shutdown, or was seen to die: an expired lease alone proves neither."""
         return node in self._left or node in self._seen_dead
 
+    def has_left(self, node: str) -> bool:
+        """True if `node` has announced its shutdown."""
+        return node in self._left
+
     def _mark_gone(self, node: str) -> None:
         self._gone.pop(node, None)
         self._gone[node] = self._loop.time() + GONE_S

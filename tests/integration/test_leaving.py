@@ -49,7 +49,8 @@ async def test_what_is_said_to_who_has_left_tells_of_no_death(
         await until(lambda: server.node._own_lease.may_declare_dead(time.monotonic()), "it may say who is dead")
         server.node.post(left.node.name, packets.cancel(1, 1, Cancel.LEFT))
         await until(lambda: server.node._outbox.empty, "nobody will read that")
-    assert "is over" not in caplog.text
+        await until(lambda: not server.node._peers._dead, "its shutdown was processed")
+    assert "is over" not in caplog.text and not server.node.counters["peers.dead"]
 
 
 async def test_who_takes_no_more_does_not_take_what_it_was_waiting_for(redis_settings: RedisSettings) -> None:

@@ -76,6 +76,18 @@ def test_beyond_the_clients_that_are_answered_at_once_one_is_closed() -> None:
         assert ask(port, "/page")[0] == 200
 
 
+def test_clients_that_say_nothing_keep_no_probe_out() -> None:
+    """The oldest of them makes way, each time: a pod whose probe is not answered would be restarted."""
+    with listening() as port, contextlib.ExitStack() as clients:
+        silent = [
+            clients.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            for _ in range(CLIENTS_MAX + 1)
+        ]
+        for _ in range(3):
+            assert ask(port, "/page")[0] == 200
+        assert silent[0].recv(1) == b""
+
+
 def test_a_client_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """It would hold a thread."""
     monkeypatch.setattr(listener._Request, "timeout", 0.1)
