@@ -17,7 +17,7 @@ pytest_plugins = ("tests.support.collected_once", "tests.support.no_skips_in_ci"
 HERE = Path(__file__).parent
 #: What has the longest files is begun first: several files run at a time, and the last one should be a short one. The simulation
 #: computes all the while, beside others that wait.
-FIRST = ("simulation", "towpath", "promises", "chaos", "benchmarks")
+FIRST = ("simulation", "towpath", "deploy", "promises", "chaos", "benchmarks")
 
 _prefixes = itertools.count(1)
 
