@@ -155,7 +155,7 @@ def test_a_worker_whose_loop_is_blocked_answers_and_shows_for_how_long(project: 
         wait_until(lambda: value(port, "towpath_event_loop_lag_seconds") > 2.5, "the lag is shown")
         assert not statuses, "it is still blocked"
         assert value(port, "towpath_places_free") == 0
-        assert value(port, "towpath_lease_age_seconds") < 2
+        assert value(port, "towpath_lease_age_seconds") < 5  # its lease is not over
         assert status_of(port, "/-/health/live") == 200
         wait_until(lambda: value(port, "towpath_event_loop_lag_seconds") < 1, "it runs again")
         assert value(port, "towpath_event_loop_delay_seconds_sum") > 2.5
