@@ -54,11 +54,12 @@ def run(
 async def _main(settings: InterfaceSettings, surroundings: tuple[AllLeave, bool, ServiceManager], reactor: Any) -> int:
     try:
         with contextlib.ExitStack() as open_ports:
-            server = InterfaceServer(settings, *surroundings)
+            tracing = None
             if settings.redis.traces:
                 from channel_layer.tracing.opening import open_tracing  # here, since most processes have none
 
-                server.trace(open_ports.enter_context(contextlib.closing(open_tracing())))
+                tracing = open_ports.enter_context(contextlib.closing(open_tracing()))
+            server = InterfaceServer(settings, *surroundings, tracing)
             if settings.redis.admin_port:
                 from channel_layer.admin.opening import open_admin  # here, since most processes have no admin port
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from channel_layer.process.stop_requests import Meaning, StopRequests
 from interface_server.connections.dispatcher import Dispatcher
+from interface_server.connections.interfaces import Backend
 from interface_server.http.server_context import ServerContext
 from interface_server.protocol_factory import ProtocolFactory
 from interface_server.settings import InterfaceSettings
@@ -42,7 +43,7 @@ def never() -> bool:
 
 
 class ServiceManager(Protocol):
-    """What has started this process, and wants to know its state."""
+    """Follows the state of a process that it has started, as systemd does."""
 
     def report_ready(self) -> None:
         """Tell that clients are served."""
@@ -52,7 +53,7 @@ class ServiceManager(Protocol):
 
 
 class Unmanaged:
-    """Nothing that wants to know."""
+    """Follows nothing: the process was not started by a service manager."""
 
     def report_ready(self) -> None:
         """Do nothing."""
@@ -70,6 +71,12 @@ class LongLived(Protocol):
     def end_for_shutdown(self) -> None: ...
 
 
+def _traced(backend: Backend, tracing: Tracing) -> Backend:
+    from interface_server.tracing.traced_backend import TracedBackend  # here, since most servers trace nothing
+
+    return TracedBackend(backend, tracing)
+
+
 class InterfaceServer:
     """One interface server: connections, a dispatcher, and the sockets that listen."""
 
@@ -79,7 +86,9 @@ class InterfaceServer:
         all_leave: AllLeave = never,
         supervised: bool = False,
         manager: ServiceManager = UNMANAGED,
+        tracing: Tracing | None = None,
     ) -> None:
+        """tracing: makes a span for each request."""
         loop = asyncio.get_running_loop()
         self._settings = settings
         self._all_leave = all_leave
@@ -87,7 +96,8 @@ class InterfaceServer:
         self._loop = loop
         counters: Counter[str] = Counter()
         self._dispatcher = Dispatcher(settings, counters)
-        self._context = ServerContext.of(settings, self._dispatcher, loop, counters)
+        backend = self._dispatcher if tracing is None else _traced(self._dispatcher, tracing)
+        self._context = ServerContext.of(settings, backend, loop, counters)
         self._factory = ProtocolFactory(self._context)
         self._port: ListeningPort | None = None
         self._requests = StopRequests(supervised)
@@ -99,8 +109,8 @@ class InterfaceServer:
         from channel_layer.admin.admin import ObservedProcess  # here, since most servers measure nothing
         from interface_server.admin.measurement import Measurement
 
-        measurement = Measurement(self._context.backend, self._context.health.paths)
-        self._context.measure(measurement, measurement)
+        measurement = Measurement(self._context.health.paths)
+        self._context.measure(measurement)
         self._dispatcher.measure_waits(measurement.queue_wait.observe)
         admin.observe(
             ObservedProcess(
@@ -111,12 +121,6 @@ class InterfaceServer:
                 more=measurement.figures,
             )
         )
-
-    def trace(self, tracing: Tracing) -> None:
-        """Make a span for each request. Call it before `observe` and `run`."""
-        from interface_server.tracing.traced_backend import TracedBackend  # here, since most servers trace nothing
-
-        self._context.backend = TracedBackend(self._context.backend, tracing)
 
     async def run(self) -> None:
         """Serve until `stop` is called; raises OSError or LayerUnavailable if it cannot begin."""

@@ -267,6 +267,7 @@ SHELLS = (
     "interface_server/groups/group_members.py",
     "interface_server/access_log/access_log.py",
     "interface_server/access_log/access_writer.py",
+    "interface_server/access_log/observed_backend.py",
     "interface_server/http/exchange.py",
     "interface_server/http/measured_response.py",
     "interface_server/http/server_context.py",

@@ -1,5 +1,5 @@
 """The access log: one line for each answered request, in our own form or in the one of `--access-log-format`, as text or as JSON.
 
-May import nothing of this package. entry.py and access_format.py are cores.
+May import connections/interfaces.py. entry.py and access_format.py are cores.
 Begin with access_log.py.
 """

@@ -37,6 +37,9 @@ class AccessLog:
         """True if lines are shown at this log level."""
         return logger.isEnabledFor(logging.INFO)
 
+    def opened(self, channel: str, begun_s: float) -> None:
+        """Note that a request was opened, as which reply channel and when (monotonic). Lines of this format show neither."""
+
     def request(self, event: Event, path: str, target: bytes, status: int, why: str = "") -> None:
         """Write the line of a request with this scope. path: decoded. target: as received. why: of an answer of our own."""
         if path not in self.unlogged_paths:

@@ -1,7 +1,6 @@
 """Measures responses and waits for the admin port of one interface server.
 
-It stands between the protocol handlers and the dispatcher, as the `Backend` of the one in front of the other. So a server that does
-not measure pays nothing for it.
+`ObservedBackend` notes when a request begins. A server that does not measure pays nothing for it.
 """
 
 from __future__ import annotations
@@ -11,19 +10,16 @@ from typing import Any
 
 from channel_layer.admin.histogram import Histogram
 from channel_layer.admin.metrics import QUEUE_WAIT, RESPONSE_START, RESPONSES
-from channel_layer.protocol.scope import Scope
-from interface_server.connections.interfaces import Backend, Client, Upstream
-from interface_server.http.interfaces import Measured
+from interface_server.http.interfaces import MeasuredExchange
 
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
 
 class Measurement:
-    """A `Backend` that notes when a request begins, and a `ResponseMeter`."""
+    """A `ResponseMeter`, and the histogram of waits."""
 
-    def __init__(self, backend: Backend, health_paths: frozenset[str]) -> None:
+    def __init__(self, health_paths: frozenset[str]) -> None:
         """health_paths: those of the server itself, whose responses do not count."""
-        self._backend = backend
         self._health_paths = health_paths
         self._responses = dict.fromkeys(CLASSES, 0)
         self._response_start = Histogram()
@@ -38,20 +34,7 @@ class Measurement:
             QUEUE_WAIT: self.queue_wait,
         }
 
-    @property
-    def ready(self) -> bool:
-        """See `Backend.ready`."""
-        return self._backend.ready
-
-    def open(
-        self, client: Client, scope: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False
-    ) -> Upstream:
-        """See `Backend.open`."""
-        if scope.event["type"] == "http":
-            client.began_s = monotonic()  # type: ignore[attr-defined]  # an exchange: see `Measured`
-        return self._backend.open(client, scope, body, more_body, expect_continue=expect_continue)
-
-    def responded(self, exchange: Measured, status: int) -> None:
+    def responded(self, exchange: MeasuredExchange, status: int) -> None:
         """See `ResponseMeter.responded`."""
         if exchange.began_s:
             self._response_start.observe(monotonic() - exchange.began_s)

@@ -64,18 +64,18 @@ class RequestSource(Protocol):
         """Peer, method and target of a request with a refused head, as far as they were read."""
 
 
-class Measured(Protocol):
+class MeasuredExchange(Protocol):
     """An exchange, as a meter sees it."""
 
     head: Head | None
     began_s: float
-    """When it was opened at the backend, by the backend that measures (monotonic); 0.0 if it was not."""
+    """When it was opened at the backend, as `ObservedBackend` notes it (monotonic); 0.0 if it was not."""
 
 
 class ResponseMeter(Protocol):
     """Gets each response when it begins, if responses are measured."""
 
-    def responded(self, exchange: Measured, status: int) -> None:
+    def responded(self, exchange: MeasuredExchange, status: int) -> None:
         """Measure a response with this status, and reset `began_s`."""
 
 

@@ -7,15 +7,12 @@ the sink is measured. The line is written when the response is over, at its last
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from channel_layer.protocol.events import Event
-from channel_layer.protocol.scope import Scope
 from interface_server.access_log.access_log import AccessLog
 from interface_server.access_log.access_writer import AccessWriter
 from interface_server.access_log.entry import AccessEntry, Fields, Peer, cut_target
-from interface_server.connections.interfaces import Backend, Client, Upstream
 from interface_server.groups.interfaces import PushedMessage
 from interface_server.http.interfaces import ResponseSink
 from interface_server.http.response import Response
@@ -41,9 +38,9 @@ class MeasuredResponse(AccessLog):
     def access_log(self) -> AccessLog:
         return self
 
-    def opened(self, channel: str) -> None:
-        """Note that a request was brought to the workers, by this reply channel: the time begins."""
-        self._begun_s, self._connection = time.monotonic(), channel
+    def opened(self, channel: str, begun_s: float) -> None:
+        """See `AccessLog.opened`."""
+        self._begun_s, self._connection = begun_s, channel
 
     def request(self, event: Event, path: str, target: bytes, status: int, why: str = "") -> None:
         """As AccessLog, once the response is over."""
@@ -115,27 +112,3 @@ class MeasuredResponse(AccessLog):
     def abort(self) -> None:
         self.finish()
         self._sink.abort()
-
-
-class MeasuredBackend:
-    """A `Backend` in front of another, which tells the access log of an exchange when and by which connection it was opened."""
-
-    __slots__ = ("_backend",)
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-
-    @property
-    def ready(self) -> bool:
-        """See `Backend.ready`."""
-        return self._backend.ready
-
-    def open(
-        self, client: Client, scope: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False
-    ) -> Upstream:
-        """See `Backend.open`."""
-        upstream = self._backend.open(client, scope, body, more_body, expect_continue=expect_continue)
-        access_log = getattr(client, "access_log", None)  # a WebSocket has none
-        if isinstance(access_log, MeasuredResponse):
-            access_log.opened(upstream.channel)
-        return upstream

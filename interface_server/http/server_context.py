@@ -14,11 +14,11 @@ from time import gmtime, strftime
 
 from interface_server.access_log.access_log import AccessLog
 from interface_server.access_log.access_writer import AccessWriter
+from interface_server.access_log.observed_backend import ObservedBackend
 from interface_server.connections.interfaces import Backend
 from interface_server.http.default_headers import DefaultHeaders
 from interface_server.http.health import Health
 from interface_server.http.interfaces import ResponseMeter
-from interface_server.http.measured_response import MeasuredBackend
 from interface_server.http.proxy_headers import TrustedPeers
 from interface_server.http.upload_timeouts import UploadTimeouts
 from interface_server.queue.concurrency_log import ConcurrencyLog
@@ -73,7 +73,7 @@ class ServerContext:
         is_measured = is_logged and (as_json or settings.access_log_format is not None)
         context = cls(
             settings=settings,
-            backend=MeasuredBackend(backend) if is_measured else backend,
+            backend=ObservedBackend(backend) if is_measured else backend,
             loop=loop,
             counters=counters,
             observed=is_logged,
@@ -99,9 +99,11 @@ class ServerContext:
             context.ticker.add(lambda now: concurrency_log.check(context.full(), now))
         return context
 
-    def measure(self, backend: Backend, meter: ResponseMeter) -> None:
-        """Open what comes from now on at `backend`, and report each response to `meter`."""
-        self.backend, self.meter, self.observed = backend, meter, True
+    def measure(self, meter: ResponseMeter) -> None:
+        """Report each response to `meter` from now on."""
+        if self.access_writer is None:
+            self.backend = ObservedBackend(self.backend)
+        self.meter, self.observed = meter, True
 
     def start(self) -> None:
         """Check deadlines from now on."""

@@ -118,7 +118,8 @@ def server(
     folder = tmp_path_factory.mktemp("traced")
     (folder / "shop.py").write_text(ASGI if request.param == "asgi" else WSGI)
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_SERVICE_NAME": "shop"}
-    with towpath_serve("shop", run_dir=folder, app_dir=folder, options=["--traces"], env=env) as server:
+    options = ["--traces", "--log-format", "json"]
+    with towpath_serve("shop", run_dir=folder, app_dir=folder, options=options, env=env) as server:
         yield server
 
 
@@ -154,6 +155,19 @@ def test_a_request_without_a_trace_begins_one(server: Server, collector: Collect
     seen = httpx.get(server.url, **PLAIN, timeout=20).json()
     spans = collector.trace(seen["given"][0].split("-")[1])
     assert spans[Span.SPAN_KIND_SERVER].parent_span_id == b""
+
+
+def test_the_access_line_of_a_traced_request_has_its_connection_and_its_time(server: Server) -> None:
+    """Both stand between an exchange and the dispatcher, and each has to find what it looks for."""
+    assert httpx.get(server.url + "/logged", **PLAIN, timeout=20).status_code == 200
+
+    def lines() -> list[dict[str, object]]:
+        found = [json.loads(line) for line in server.log.splitlines(keepends=True) if line.endswith("\n")]
+        return [line for line in found if line.get("target") == "/logged"]
+
+    wait_until(lines, "the access line")
+    (line,) = lines()
+    assert "!" in str(line.get("connection")) and "duration_s" in line
 
 
 @pytest.mark.parametrize("server", ["asgi"], indirect=True)
