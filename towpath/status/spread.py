@@ -24,10 +24,11 @@ class Spread:
         #: A worker leaves, or is about to be replaced: no WebSockets are handed over for balance meanwhile.
         self.changing = any(lease.get(name) for lease in workers for name in LEAVING)
         self.moving = sum(_handing_over(lease) for lease in self._staying)  #: WebSockets that workers are handing over
-        self.total = sum(lease["websockets"] for lease in self._staying)
+        by_worker = [lease["websockets"] for lease in self._staying]
         held = sum(lease["websockets"] for lease in counted if lease.get("role") == "interface")
-        if held:  # they count each one once, while two workers may count one that is on its way between them
-            self.total = min(self.total, held)
+        self.total = sum(by_worker)
+        if held:  # two workers may count a socket that is on its way between them; and these leases may be the older ones
+            self.total = min(self.total, max(held, *by_worker, 0))
         self._bound = bound_of(self.total / max(1, len(self._staying)))
 
     @property

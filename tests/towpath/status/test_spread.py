@@ -44,6 +44,12 @@ def test_the_distribution_is_shown_with_the_mean_and_the_bound() -> None:
     assert str(Spread([])) == " (mean 0, at most 10)"
 
 
+def test_the_mean_is_not_below_what_one_worker_has_whatever_an_older_lease_says() -> None:
+    """Workers and interface servers renew their leases at different moments."""
+    held = {"node": "interface.0", "role": "interface", "websockets": 45}
+    assert str(Spread([worker("worker.0", 60), worker("worker.1", 0), held])) == "60, 0 (mean 30, at most 40)"
+
+
 def test_a_worker_that_leaves_is_not_counted_and_is_waited_for() -> None:
     """It hands over all that it has."""
     spread = Spread([worker("worker.0", 100), worker("worker.1", 200, draining=True)])
