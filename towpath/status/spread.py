@@ -27,7 +27,8 @@ class Spread:
         by_worker = [lease["websockets"] for lease in self._staying]
         held = sum(lease["websockets"] for lease in counted if lease.get("role") == "interface")
         self.total = sum(by_worker)
-        if held:  # two workers may count a socket that is on its way between them; and these leases may be the older ones
+        # Two workers may count a socket that is on its way between them; and the leases of interface servers may be the older ones.
+        if held:
             self.total = min(self.total, max(held, *by_worker, 0))
         self._bound = bound_of(self.total / max(1, len(self._staying)))
 
