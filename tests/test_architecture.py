@@ -109,7 +109,6 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
         "towpath/commands/status.py",
         "towpath/commands/version.py",
         "towpath/config/channel_options.py",
-        "towpath/config/config_file.py",
         "towpath/config/option_files.py",
         "towpath/config/option_row.py",
         "towpath/config/option_types.py",

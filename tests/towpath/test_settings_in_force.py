@@ -133,3 +133,32 @@ def test_a_failure_names_the_setting_that_led_to_it(
     assert capsys.readouterr().err == f"{said} (from TOWPATH_HOST)\n"
     assert command_line.run(["interface", "--host", "192.0.2.1"], lambda: None) == 3
     assert capsys.readouterr().err == f"{said} (--host)\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["workers"], ["No such command 'workers'. Did you mean `towpath config worker`?", "a line of `towpath config serve`,"]),
+        (["server"], ["No such command 'server'. Did you mean `towpath config serve`?", "as server:application."]),
+        (["status"], ["`towpath config serve|interface|worker`"]),
+        (["--json", "port"], ["'port' stands where APP belongs", "`towpath config serve` and `towpath config interface`"]),
+        (["serve", "ws_max_size"], ["The setting ws-max-size", "as ws_max_size:application."]),
+    ],
+)  # fmt: skip  # a table
+def test_the_name_of_a_command_or_setting_is_no_app(
+    words: list[str], said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """P12. It is answered with what was meant, in the place of settings in force that were not asked for."""
+    assert command_line.run(["config", *words], lambda: None) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and all(part in told.err for part in said)
+
+
+@pytest.mark.parametrize("words", [["example"], ["workers:application"], ["--interface", "wsgi"], ["-b", ":8000"], []])
+def test_an_app_or_an_option_begins_the_settings_of_serve(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other side of the limit; and a variable is never taken for a word that stands in the wrong place."""
+    monkeypatch.setenv("TOWPATH_APP", "workers")
+    assert command_line.run(["config", *words], lambda: None) == 0
+    assert capsys.readouterr().out.startswith("[serve]\n")

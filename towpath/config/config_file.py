@@ -18,11 +18,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import click
-
 from towpath.config import foreign_options
 from towpath.config.option_row import INTERFACE, PROCESSES, SERVE, WORKER, Row
-from towpath.config.option_types import Seconds, Size, Whole
+from towpath.config.option_types import Seconds, Size, TrueOrFalse, Whole
 from towpath.errors import StartFailure
 
 TABLES = (SERVE, INTERFACE, WORKER)
@@ -99,7 +97,7 @@ def kind_of(row: Row) -> Kind:
     """What may stand behind the key of this option."""
     if row.more.get("multiple"):
         return TEXTS
-    if "/" in row.flags or row.more.get("is_flag") or row.type is click.BOOL:
+    if row.is_flag or isinstance(row.type, TrueOrFalse):
         return FLAG
     for kind, types in ((WHOLE, Whole), (SECONDS, Seconds), (SIZE, Size)):
         if isinstance(row.type, types):

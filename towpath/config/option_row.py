@@ -10,7 +10,7 @@ import click
 
 from channel_layer.settings import RedisSettings
 from interface_server.settings import InterfaceSettings
-from towpath.config.option_types import Seconds, Whole
+from towpath.config.option_types import Seconds, TrueOrFalse, Whole
 from towpath.config.service_links import OptionIgnoringLinks
 from worker.settings import WorkerSettings
 
@@ -26,6 +26,7 @@ FIND_SERVE = frozenset({SERVE, STATUS, STOP, RELOAD, SCALE, REBALANCE})
 FIND_REDIS = frozenset({STATUS, REBALANCE})
 
 SECONDS = Seconds()
+TRUE_OR_FALSE = TrueOrFalse()
 COUNT = Whole(min=1, max=10**6)
 #: More for click about an option that may be repeated.
 MANY: dict[str, Any] = {"multiple": True}
@@ -68,6 +69,11 @@ class Row:
         return f"TOWPATH_{self.name.upper()}"
 
     @property
+    def is_flag(self) -> bool:
+        """True if the option takes no value on the command line: it is there, or it is not."""
+        return "/" in self.flags or bool(self.more.get("is_flag"))
+
+    @property
     def default(self) -> Any:
         """The value of an option that is not given: that of the settings, unless the row has another."""
         if "default" in self.more or not self.fills:
@@ -84,6 +90,8 @@ class Row:
             more.setdefault("show_default", default != "")
         if self.type is not None:
             more["type"] = self.type
+        elif self.is_flag:
+            more["type"] = TRUE_OR_FALSE
         env = [self.env, *self.also_env]
         text = self.elsewhere if self.elsewhere and command not in PROCESSES else self.help
         return OptionIgnoringLinks([self.flags], help=text, envvar=env, show_envvar=False, **more)

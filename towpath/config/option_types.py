@@ -89,6 +89,19 @@ class Seconds(click.FloatRange):
         return seconds
 
 
+class TrueOrFalse(click.types.BoolParamType):
+    """True or false, and the other words for them that click knows. An empty text is neither."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
+        """The boolean."""
+        known = None if value == "" else self.str_to_bool(value)
+        if known is None:
+            self.fail(
+                f"{value!r} is neither true nor false (on and off, yes and no, 1 and 0 mean the same)", param, ctx
+            )
+        return known
+
+
 class Header(click.ParamType[tuple[str, str]]):
     """A response header, `NAME:VALUE`; in the environment one per line."""
 

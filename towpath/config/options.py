@@ -27,6 +27,7 @@ from towpath.config.option_row import (
     ONLY_WORKER,
     PROCESSES,
     SECONDS,
+    TRUE_OR_FALSE,
     Row,
 )
 from towpath.config.option_types import (
@@ -324,7 +325,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "--ws-per-message-deflate", FOR_INTERFACE, "Compress WebSocket messages.",
-        ("interface.ws_per_message_deflate",), click.BOOL,
+        ("interface.ws_per_message_deflate",), TRUE_OR_FALSE,
     ),
     # Development.
     Row("--reload", ONLY_SERVE, "Restart the workers when files change.", more={"is_flag": True, "default": False}),

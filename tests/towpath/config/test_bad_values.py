@@ -57,7 +57,7 @@ def wrong(row: Row) -> tuple[str, str]:
     """A value as a text, and a part of what would be right."""
     kind = kind_of(row)
     if kind is FLAG:
-        return "maybe", "'maybe' is not a valid boolean"
+        return "maybe", "'maybe' is neither true nor false"
     return ("x", f"'x' {RIGHT[kind]}") if kind in RIGHT else TEXTS[row.name]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import pytest
 
-from towpath.config.option_types import HOST, MountPath, Seconds, Size
+from towpath.config.option_types import HOST, MountPath, Seconds, Size, TrueOrFalse
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,8 @@ from towpath.config.option_types import HOST, MountPath, Seconds, Size
         (Seconds(), "x"),
         (MountPath(), "foo"),
         (Size(), "1 parsec"),
+        (TrueOrFalse(), "maybe"),
+        (TrueOrFalse(), ""),
     ],
 )
 def test_what_is_no_value_is_told(kind: click.ParamType[Any], value: str) -> None:
@@ -35,6 +37,8 @@ def test_what_is_no_value_is_told(kind: click.ParamType[Any], value: str) -> Non
         (MountPath(), "/api/", "/api"),
         (MountPath(), "", ""),
         (Size(), "2KiB", 2048),
+        (TrueOrFalse(), "Yes", True),
+        (TrueOrFalse(), "off", False),
     ],
 )
 def test_what_is_one_is_understood(kind: click.ParamType[Any], value: str, meant: object) -> None:
