@@ -229,17 +229,6 @@ def ended(*words: str | Path, **variables: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("command", ["interface", "worker"])
-def test_a_port_in_use_ends_the_start_with_one_sentence(project: Path, command: str) -> None:
-    """Exit code 3, as with the public port."""
-    with redis_server(project / "redis") as redis, socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        which = (command, "--app-dir", project, "shop:application") if command == "worker" else (command, "--port", "0")
-        code, line = ended(*which, "--redis", redis_url(redis), "--admin-port", port)
-        assert code == 3
-        assert f"cannot listen on 127.0.0.1 port {port} (--admin-port): Address already in use" in line
-
-
-@pytest.mark.parametrize("command", ["interface", "worker"])
 def test_a_missing_library_ends_the_start_with_one_sentence(project: Path, command: str) -> None:
     """It names what to install."""
     hidden = project / "hidden" / "prometheus_client"
@@ -260,4 +249,39 @@ def test_a_serve_with_too_few_ports_behind_the_first_does_not_start(project: Pat
     """Nothing is started."""
     code, line = ended("serve", "shop:application", "--app-dir", project, "--port", "0", "--admin-port", "65500")
     assert code == 3
-    assert "--admin-port 65500 leaves no port for the last worker" in line
+    assert "--admin-port 65500 leaves no port for the last of 8 slots of workers, twice --workers-max" in line
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["interface", "--admin-port", "{used}"], "admin port {used} on 127.0.0.1 is in use (--admin-port)"),
+        (["worker", "shop", "--admin-port", "{used}"], "admin port {used} on 127.0.0.1 is in use (--admin-port)"),
+        (
+            ["serve", "shop", "--interfaces", "2", "--admin-port", "{before}"],
+            "admin port {used} of interface-1 on 127.0.0.1 is in use; it follows from --admin-port {before} (--admin-port)",
+        ),
+        (["interface", "--port", "{free}", "--admin-port", "{free}"], "admin port {free} is the --port for clients too (--admin-port)"),
+        (
+            ["serve", "shop", "--port", "{free}", "--admin-port", "{free}"],
+            "admin port {free} of interface-0 is the --port for clients too; it follows from --admin-port {free} (--admin-port)",
+        ),
+        (
+            ["worker", "shop", "--admin-port", "1", "--admin-host", "192.0.2.1"],
+            "192.0.2.1 is not an address of this machine (--admin-host)",
+        ),
+    ],
+)  # fmt: skip  # a table
+def test_an_admin_port_that_cannot_be_is_told_before_anything_is_started(
+    command: list[str], said: str, project: Path
+) -> None:
+    """P12. In one sentence that names the option, whichever port followed from it; without a wait for Redis."""
+    first = free_admin_port()
+    with socket.create_server(("127.0.0.1", first + 1)):
+        ports = {"used": first + 1, "before": first, "free": first}
+        words = [str(BIN / "towpath"), *(word.format(**ports) for word in command)]
+        port = [] if "--port" in command or "worker" in command else ["--port", "0"]
+        ended = subprocess.run(
+            [*words, *port], cwd=project, env=environment({}), capture_output=True, text=True, timeout=60
+        )
+    assert (ended.returncode, ended.stderr) == (3, f"towpath: {said.format(**ports)}\n")

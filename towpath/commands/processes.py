@@ -72,12 +72,16 @@ def interface(**values: Any) -> int:
     process_markers.enter()
     settings, _ = option_values.settings_of(_with_passed_socket(values))
     listen_address.check(settings)
+    port = settings.port if settings.uds is None and settings.fd is None else 0
+    slot, admin = process_markers.slot(), settings.redis
+    admin_ports.check_apart(admin.admin_port, [slot], admin.admin_host, settings.host, port)
+    redis_settings = _with_own_port(settings.redis)
     # pyOpenSSL is 12 MiB for TLS, which no client speaks to us.
     with collector_paused(), absent("OpenSSL"), hollow(*UNUSED_BY_INTERFACE):
         from interface_server.__main__ import run as run_interface
 
     _find_redis(values, settings.redis)  # now: the embedded server has started meanwhile
-    redis_settings = dataclasses.replace(_with_own_port(settings.redis), app=os.environ.get(worker_environment.APP, ""))
+    redis_settings = dataclasses.replace(redis_settings, app=os.environ.get(worker_environment.APP, ""))
     settings = dataclasses.replace(settings, redis=redis_settings)
     return run_interface(
         settings,
@@ -103,7 +107,6 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
         import_isolation.import_everything()
 
     _, settings = option_values.settings_of({**values, "app": app})
-    settings = dataclasses.replace(settings, redis=_with_own_port(settings.redis))
     if settings.channel_delivery == "at-least-once" and not settings.channels:
         sentence = f"--channel-delivery {settings.channel_delivery} is for the messages of --channel"
         raise BadSetting(sentence, "channel_delivery")
@@ -111,6 +114,8 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
         sentence = f"--channel-dead-letter {settings.channel_dead_letter} is one of the channels that are received"
         raise BadSetting(sentence, "channel_dead_letter")
     if not check:
+        process_markers.enter()
+        settings = dataclasses.replace(settings, redis=_with_own_port(settings.redis))
         _join_serve(settings, values, app)
     supervision = worker_supervision.Supervision(service_manager.of_this_process())
     _release_names(call, settings)
@@ -130,13 +135,16 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
 
 
 def _with_own_port(settings: RedisSettings) -> RedisSettings:
-    """The settings with the admin port of this process; under `serve` each has its own."""
-    return dataclasses.replace(settings, admin_port=admin_ports.of_slot(settings.admin_port, process_markers.slot()))
+    """The settings with the admin port of this process; under `serve` each has its own. BadSetting if it cannot listen there."""
+    if not settings.admin_port:
+        return settings
+    slot = process_markers.slot()
+    listen_address.check_admin(settings.admin_host, settings.admin_port, slot)
+    return dataclasses.replace(settings, admin_port=admin_ports.of_slot(settings.admin_port, slot))
 
 
 def _join_serve(settings: WorkerSettings, values: Values, app: str) -> None:
     """Join the `serve` that started this worker, before it loads the application. Raises StartFailure if the worker cannot work."""
-    process_markers.enter()
     handed_down.close_handed_down()
     terminal.take()
     _find_redis(values, settings.redis)

@@ -17,6 +17,7 @@ from interface_server.settings import InterfaceSettings
 from interface_server.transport.dual_stack import bindable
 from interface_server.transport.unix_socket_file import PERMISSIONS, permissions, remove_stale
 from towpath.errors import BadSetting
+from towpath.runtime import admin_ports
 from towpath.runtime.handed_down import HANDED_DOWN
 from towpath.system import unix_sockets
 
@@ -68,6 +69,24 @@ def check(settings: InterfaceSettings) -> None:
         return
     family, address = _resolve(settings.host, settings.port)
     _bind(family, address, settings).close()
+
+
+def check_admin(host: str, first: int, slot: str | None) -> None:
+    """Raise BadSetting if the process in this slot could not listen on its admin port. first: --admin-port."""
+    port = admin_ports.of_slot(first, slot)
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        raise BadSetting(f"the host {host!r} is not known: {error.strerror}", "admin_host") from error
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise BadSetting(f"{host} is not an address of this machine", "admin_host") from error
+            why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used: {error.strerror}"
+            raise BadSetting(admin_ports.sentence(first, slot, f"on {host} {why}"), "admin_port") from error
 
 
 def of_inherited(descriptor: int) -> tuple[int, str | None]:

@@ -32,6 +32,7 @@ from towpath.serve.log_pipes import LogPipes
 from towpath.serve.serve_settings import ServeContext, ServeSettings
 from towpath.serve.startup_output import StartupOutput
 from towpath.supervisord import conf as supervisord_conf
+from towpath.supervisord.conf import Plan
 from towpath.supervisord.launch import Launch
 from towpath.system import standard_streams, unix_sockets
 
@@ -94,9 +95,9 @@ def _default_run_dir(settings: ServeSettings, found: ListenAddress | None) -> Pa
 
 
 def _serve(folder: RunDir, settings: ServeSettings, address: ListenAddress, launch: Launch) -> int:
-    redis, redis_label = _redis(folder, settings)
     plan = supervisord_start.plan(folder, settings, address)
-    admin_ports.check(settings.admin_port, plan.interfaces_max, len(supervisord_conf.worker_slots(plan)))
+    _check_admin_ports(settings, plan, address.port)
+    redis, redis_label = _redis(folder, settings)
     context = ServeContext(settings, folder, address, redis, plan)
     environment = process_environment.first(context)
     key_file = settings.redis_settings.encryption_key_file
@@ -116,6 +117,18 @@ def _serve(folder: RunDir, settings: ServeSettings, address: ListenAddress, laun
         raise
     _read_logs_of(supervisord, pipes, parent)
     return _run(parent, settings, pipes, output)
+
+
+def _check_admin_ports(settings: ServeSettings, plan: Plan, port: int) -> None:
+    """BadSetting unless each slot can have an admin port, and the first processes can listen on theirs. port: for clients."""
+    first, host = settings.admin_port, settings.redis_settings.admin_host
+    if not first:
+        return
+    interfaces, workers = supervisord_conf.interface_slots(plan), supervisord_conf.worker_slots(plan)
+    admin_ports.check(first, len(interfaces), len(workers))
+    admin_ports.check_apart(first, [*interfaces, *workers], host, settings.listen.host, port)
+    for slot in (*interfaces[: plan.interfaces], *workers[: plan.workers]):
+        listen_address.check_admin(host, first, slot)
 
 
 def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
