@@ -14,3 +14,8 @@ def shown(value: object) -> str:
     if isinstance(value, str | bytes):
         return repr(value[:CHARS_MAX])[:CHARS_MAX]
     return repr(value)[:CHARS_MAX] if isinstance(value, SCALARS) else f"of type {type(value).__name__}"
+
+
+def printable(text: str) -> str:
+    """The same text, where each character that is not seen, or that moves or turns what stands beside it, is written as Python does."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

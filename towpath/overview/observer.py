@@ -10,7 +10,7 @@ from channel_layer.process.local_process import identity
 from towpath.errors import StartFailure
 from towpath.overview.findings import Finding, findings, has_error, unreachable
 from towpath.overview.rates import NO_RATES, Rates, Readings
-from towpath.overview.report import as_json, as_table
+from towpath.overview.report import as_json, as_page_json, as_table
 from towpath.runtime import run_dir
 from towpath.status.redis_status import RedisStatus
 from towpath.status.state import Status
@@ -31,8 +31,13 @@ class Observation:
 
     @property
     def json(self) -> str:
-        """For programs, the page among them."""
+        """For programs."""
         return as_json(self.status, self.rates, self.findings)
+
+    @property
+    def page_json(self) -> str:
+        """For the page."""
+        return as_page_json(self.status, self.rates, self.findings)
 
     @property
     def table(self) -> str:

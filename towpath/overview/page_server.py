@@ -67,7 +67,7 @@ class PageServer(ThreadingHTTPServer):
         """The state of the deployment as JSON, at most FRESH_S old. Pages that ask meanwhile wait for the same observation."""
         with self._lock:
             if time.monotonic() > self._fresh_until:
-                self._observed = self._observer.observe_anyway().json.encode()
+                self._observed = self._observer.observe_anyway().page_json.encode()
                 self._fresh_until = time.monotonic() + FRESH_S
             return self._observed
 

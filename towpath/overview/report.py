@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from channel_layer.process.log_values import printable
 from towpath.overview.findings import Finding
 from towpath.overview.marks import SHOWN_AS_MARKS, marks
 from towpath.overview.rates import NO_RATES, UP_S, Rates
@@ -26,10 +27,28 @@ COUNTERS = "counters"  #: the field of a lease with what its process has counted
 
 def as_json(status: Status, rates: Rates = NO_RATES, findings: Sequence[Finding] = ()) -> str:
     """The state as JSON, for programs."""
+    return json.dumps(_state(status, rates, findings), default=str)
+
+
+def as_page_json(status: Status, rates: Rates = NO_RATES, findings: Sequence[Finding] = ()) -> str:
+    """The same for the page, which people read: without characters that are not seen, or that turn a line around."""
+    return json.dumps(_printable(_state(status, rates, findings)), default=str)
+
+
+def _printable(value: Any) -> Any:
+    """`value`, with every text in it printable."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {printable(str(name)): _printable(inner) for name, inner in value.items()}
+    return [*map(_printable, value)] if isinstance(value, list | tuple) else value
+
+
+def _state(status: Status, rates: Rates, findings: Sequence[Finding]) -> dict[str, Any]:
     wanted = {"wanted": dict(status.wanted)} if status.wanted else {}
     unreadable = {"unreadable": status.unreadable} if status.unreadable else {}
     processes = [_process_for_programs(lease, rates) for lease in status.processes]
-    shown = {
+    return {
         "findings": [*map(asdict, findings)],
         "processes": processes,
         "queues": [_queue_for_programs(queue, rates) for queue in status.queues],
@@ -37,7 +56,6 @@ def as_json(status: Status, rates: Rates = NO_RATES, findings: Sequence[Finding]
         **wanted,
         **unreadable,
     }
-    return json.dumps(shown, default=str)
 
 
 def _process_for_programs(lease: Mapping[str, Any], rates: Rates) -> dict[str, Any]:
@@ -71,8 +89,8 @@ def as_table(status: Status, rates: Rates = NO_RATES, findings: Sequence[Finding
 def _finding_lines(findings: Sequence[Finding]) -> Iterable[str]:
     """Two lines for each finding, and an empty one behind the last."""
     for finding in findings:
-        yield f"{finding.severity.upper() + ':':<9}{finding.sentence}"
-        yield f"{'':<9}{finding.remedy}"
+        yield f"{finding.severity.upper() + ':':<9}{printable(finding.sentence)}"
+        yield f"{'':<9}{printable(finding.remedy)}"
     if findings:
         yield ""
 
@@ -155,7 +173,7 @@ def _is_no_rate(name: str) -> bool:
 
 
 def _table(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> list[str]:
-    cells = [list(columns), *([_cell(row.get(name)) for name in columns] for row in rows)]
+    cells = [[*map(printable, columns)], *([_cell(row.get(name)) for name in columns] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
@@ -163,5 +181,6 @@ def _table(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> list[str]:
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
-    text = f"{value:.3g}" if isinstance(value, float) else str(value)
-    return text if text.isprintable() else repr(text)  # a stranger's lease may contain control sequences of a terminal
+    return (
+        f"{value:.3g}" if isinstance(value, float) else printable(str(value))
+    )  # a stranger's lease may contain anything

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from channel_layer.process.log_values import printable
 from worker.placement.placement import LEAVING, bound_of, can_take
 
 
@@ -58,7 +59,10 @@ class Spread:
 
     def obstacles(self) -> list[str]:
         """A sentence for each worker that keeps more than the bound, with the reason as far as the leases show it."""
-        return [f"{lease['node']} keeps {lease['websockets']}: {self._obstacle(lease)}" for lease in self._too_many()]
+        return [
+            f"{printable(lease['node'])} keeps {lease['websockets']}: {self._obstacle(lease)}"
+            for lease in self._too_many()
+        ]
 
     def _obstacle(self, lease: Mapping[str, Any]) -> str:
         if lease.get("own_channel"):

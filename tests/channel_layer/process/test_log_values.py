@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channel_layer.process.log_values import CHARS_MAX, shown
+from channel_layer.process.log_values import CHARS_MAX, printable, shown
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,18 @@ def test_a_container_is_named_by_its_type_however_deep_it_is() -> None:
     assert shown(deep) == "of type list"
     assert shown({"key": "value"}) == "of type dict"
     assert shown(object()) == "of type object"
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("worker 1 é 漢", "worker 1 é 漢"),
+        ("a\u202eb", r"a\u202eb"),
+        ("\x1b[2J\n", r"\x1b[2J\n"),
+        ("\u200b\ufeff\xad", r"\u200b\ufeff\xad"),
+        ("\ud800\U000e0041", r"\ud800\U000e0041"),
+    ],
+)
+def test_what_is_not_seen_or_turns_a_line_around_is_written_out(text: str, seen: str) -> None:
+    """Two names that look alike are two, and no name changes what stands beside it."""
+    assert printable(text) == seen

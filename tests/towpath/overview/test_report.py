@@ -14,7 +14,7 @@ from channel_layer.protocol.keys import GROUP, HTTP_CHANNEL, Keys
 from tests.support.redis_server import RedisServer
 from towpath.overview.findings import Finding, Severity, findings
 from towpath.overview.rates import rates
-from towpath.overview.report import as_json, as_table
+from towpath.overview.report import as_json, as_page_json, as_table
 from towpath.status.lease_reader import LeaseReader
 from towpath.status.redis_status import RedisStatus
 from towpath.status.state import Queue, RedisState, Status
@@ -86,6 +86,21 @@ def test_programs_read_json() -> None:
         "queues": [{"channel": "http.request", "depth": 2, "age_s": 1.25, "receivers": 3, "dead_letter": False}],
         "redis": dataclasses.asdict(RedisState()),
     }
+
+
+def test_what_is_not_seen_is_written_out_for_people() -> None:
+    """P12. Wherever a lease or a channel has it, in a value or in the name of a field; programs get what was written."""
+    turned, seen = "a\u202eb\x1b[2J", r"a\u202eb\x1b[2J"
+    lease = {"node": turned, "role": "worker", "app": turned, turned: {turned: 1}, "counters": {turned: 2}}
+    status = Status((lease,), (Queue(turned, 1, 0.0, 0),), 100.0)
+    found = (Finding(Severity.ERROR, turned, turned),)
+    table, page = as_table(status, findings=found), as_page_json(status, findings=found)
+    assert all(line.isprintable() for line in table.splitlines()) and table.count(seen) == 8
+    (process,) = json.loads(page)["processes"]
+    assert process == {"node": seen, "role": "worker", "app": seen, seen: {seen: 1}, "counters": {seen: 2}}
+    assert (json.loads(page)["queues"][0]["channel"], json.loads(page)["findings"][0]["sentence"]) == (seen, seen)
+    assert json.loads(as_json(status))["processes"] == [lease]
+    assert as_page_json(NOW) == as_json(NOW)
 
 
 def test_what_is_wrong_comes_first() -> None:
