@@ -8,7 +8,7 @@ from typing import Any
 
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.process.local_process import identity
-from channel_layer.protocol.deployment import fleet_of
+from channel_layer.protocol.deployment import fleet_of, spelled
 from channel_layer.protocol.packets import VERSION
 
 
@@ -16,7 +16,7 @@ def lease_facts(context: NodeContext) -> dict[str, Any]:
     """The fields that the lease contains as long as the process runs."""
     settings = context.settings
     belongs_to = {
-        "app": settings.app,
+        "app": spelled(settings.app),
         "mixed_apps": settings.allow_mixed_apps,
         "fleet": fleet_of(settings.generation),
         "admin_port": settings.admin_port,

@@ -25,6 +25,20 @@ def same_application(one: str, other: str) -> bool:
     return module == other_module and (either or (not other_attribute and attribute in unnamed))
 
 
+def spelled(app: str) -> str:
+    """APP as leases have it: without the colon of an attribute that is not named."""
+    return app.removesuffix(":") or app
+
+
+def full_name(app: str, others: Iterable[str]) -> str:
+    """`app` with its attribute, where that is not named and these others tell which one it is; else as leases have it.
+
+    A worker names the attribute that it has found; an interface server, which loads no application, cannot know it.
+    """
+    full = {other for other in others if other.partition(":")[2] and same_application(app, other)}
+    return full.pop() if len(full) == 1 and not app.partition(":")[2] else spelled(app)
+
+
 def another_application(app: str, leases: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The first lease that names another application than `app`.
 

@@ -13,7 +13,7 @@ import pytest
 
 from channel_layer.protocol.keys import Keys
 from tests.support.redis_server import RedisServer
-from tests.support.serving import BIN, environment, free_port, wait_until
+from tests.support.serving import BIN, environment, free_port, towpath_serve, wait_until
 
 
 def status(*words: str) -> subprocess.CompletedProcess[str]:
@@ -36,6 +36,20 @@ def test_the_exit_code_tells_of_errors_if_it_is_asked_for(redis_server: RedisSer
     put_lease(redis_server, prefix, "worker.a", role="worker", lag_ms=300.0, free={"http": 1, "websocket": 1})
     slow = status(*where, "--check", "--json")
     assert slow.returncode == 0 and [found["severity"] for found in json.loads(slow.stdout)["findings"]] == ["warning"]
+
+
+@pytest.mark.parametrize("typed", ["shop", "shop:"])
+def test_a_serve_has_one_app_however_it_was_typed(tmp_path: Path, typed: str) -> None:
+    """Its interface server knows APP as it was typed, its worker as it was found; nothing is wrong with that."""
+    (tmp_path / "shop.py").write_text("async def app(scope, receive, send):\n    raise RuntimeError\n")
+    with towpath_serve(typed, run_dir=tmp_path, app_dir=tmp_path) as server:
+        where = ("--run-dir", str(server.run_dir / "run"))
+        shown = json.loads(status(*where, "--json").stdout)
+        assert {(lease["role"], lease["app"]) for lease in shown["processes"]} == {
+            ("interface", "shop:app"),
+            ("worker", "shop:app"),
+        }
+        assert shown["findings"] == []
 
 
 def test_a_redis_that_does_not_answer_is_no_finding_for_one_look(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from towpath.status import redis_check
 from towpath.status.lease_reader import ANSWER_TIMEOUT_S, NO_KEYS, LeaseReader
 from towpath.status.receivers import Receivers
 from towpath.status.redis_client import redis_client
-from towpath.status.state import Queue, RedisState, Status
+from towpath.status.state import Queue, RedisState, Status, named_in_full
 
 #: How many channels that no lease names are looked at, and how many of them are shown.
 CHANNELS_MAX, SHOWN_MAX = 1_000, 20
@@ -49,7 +49,7 @@ class RedisStatus:
 
     def read(self) -> Status:
         """The state of now. StartFailure when Redis does not answer."""
-        leases = tuple(self._leases.read())
+        leases = named_in_full(self._leases.read())
         try:
             return self._status(leases)
         except LayerUnavailable as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from channel_layer.protocol.deployment import full_name
 
 NAME = "name"  #: the field with the name under which `serve` runs a process: worker-2
 
@@ -57,6 +59,15 @@ class Status:
         here = {_pid(lease) for lease in processes if NAME in lease}
         without_lease = {name: pid for pid, name in names.items() if pid not in here}
         return replace(self, wanted=wanted, processes=processes, without_lease=without_lease)
+
+
+def named_in_full(leases: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """The leases, where each APP without an attribute has the one that the workers of the same APP have found."""
+    apps = {lease["app"] for lease in leases if isinstance(lease.get("app"), str)}
+    return tuple(
+        {**lease, "app": full_name(lease["app"], apps)} if isinstance(lease.get("app"), str) else lease
+        for lease in leases
+    )
 
 
 def _pid(lease: Mapping[str, Any]) -> int:

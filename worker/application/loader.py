@@ -55,7 +55,7 @@ def load_application(settings: WorkerSettings, in_loop: InLoop = without_loop) -
     put_in_front(settings.app_dir)
     loading = Loading(in_loop)
     module = loading.outside_first(partial(_import, module_name, settings.app_dir))
-    target, name = _attribute(module, attribute)
+    target, name = _attribute(module, module_name, attribute)
     if settings.factory:
         target = loading.inside_first(partial(_make, target, name, settings.app_dir))
     if not callable(target):
@@ -149,13 +149,16 @@ def _application_hint(module: ModuleType, named: Any) -> str:
     return f"; perhaps {module.__name__}:{names[0]}" if names else ""
 
 
-def _attribute(module: ModuleType, attribute: str) -> tuple[Any, str]:
-    """The object and its full name. A dotted attribute is followed."""
+def _attribute(module: ModuleType, module_name: str, attribute: str) -> tuple[Any, str]:
+    """The object and its full name, with the module as it was given: one that stands for another has the name of that.
+
+    A dotted attribute is followed.
+    """
     if attribute:
-        return _follow(module, attribute), f"{module.__name__}:{attribute}"
+        return _follow(module, attribute), f"{module_name}:{attribute}"
     for default in DEFAULT_ATTRIBUTES:
         if hasattr(module, default):
-            return getattr(module, default), f"{module.__name__}:{default}"
+            return getattr(module, default), f"{module_name}:{default}"
     raise AppNotFound(f"module {module.__name__!r} ({_file(module)}) has neither 'application' nor 'app'")
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from channel_layer.protocol.deployment import another_application, fleet_of, same_application, why_refused
+from channel_layer.protocol.deployment import (
+    another_application,
+    fleet_of,
+    full_name,
+    same_application,
+    spelled,
+    why_refused,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,12 +25,38 @@ from channel_layer.protocol.deployment import another_application, fleet_of, sam
         ("shop:app", "shop:application", False),
         ("shop:app", "blog:app", False),
         ("shop", "shop.api", False),
+        ("shop:", "shop:app", True),
+        ("shop:", "shop", True),
     ],
 )
 def test_an_attribute_that_is_not_named_may_be_any_of_the_default_ones(one: str, other: str, same: bool) -> None:
     """In either direction."""
     assert same_application(one, other) is same
     assert same_application(other, one) is same
+
+
+@pytest.mark.parametrize(
+    ("app", "lease"), [("shop", "shop"), ("shop:", "shop"), ("shop:app", "shop:app"), ("", ""), (":", ":")]
+)
+def test_a_lease_has_no_colon_without_an_attribute(app: str, lease: str) -> None:
+    """However it was typed."""
+    assert spelled(app) == lease
+
+
+@pytest.mark.parametrize(
+    ("app", "others", "full"),
+    [
+        ("shop", {"shop:app", "blog:app"}, "shop:app"),
+        ("shop:", {"shop", "shop:", "shop:application"}, "shop:application"),
+        ("shop", {"shop:app", "shop:application"}, "shop"),
+        ("shop:", {"shop:api", "shop.api:app"}, "shop"),
+        ("shop:api", {"shop:app"}, "shop:api"),
+        ("shop", set(), "shop"),
+    ],
+)
+def test_the_attribute_is_that_which_the_workers_have_found(app: str, others: set[str], full: str) -> None:
+    """Where all of them have found the same, and one that is not named could be it."""
+    assert full_name(app, others) == full
 
 
 def test_the_first_lease_of_another_application_is_found() -> None:

@@ -51,6 +51,13 @@ def test_an_application_is_found_by_its_name(project, app, source, name):
     assert (loaded.name, loaded.interface) == (name, "asgi3")
 
 
+@pytest.mark.parametrize("app", ["alias", "alias:", "alias:app"])
+def test_a_module_that_stands_for_another_keeps_the_name_that_was_given(project, app):
+    """Another process knows APP by nothing else, and would take it for another application."""
+    folder = project(real=ASGI.format("app"), alias="import sys, real\nsys.modules[__name__] = real\n")
+    assert load_application(WorkerSettings(app=app, app_dir=str(folder))).name == "alias:app"
+
+
 def test_a_factory_is_called(project):
     """--factory: the attribute makes the application."""
     source = f"def create():\n    {ASGI.format('made')}    return made\n"
