@@ -70,6 +70,9 @@ class LayerReceiver:
     def on_dead(self, node: str) -> None:
         """See `Receiver`. No other process depends on this one."""
 
+    def on_unsent(self, node: str, connections: list[tuple[int, int]]) -> None:
+        """See `Receiver`. This process opens none."""
+
     def on_redis(self, reachable: bool) -> None:
         """See `Receiver`."""
 

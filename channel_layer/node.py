@@ -69,7 +69,7 @@ class Node:
         observer = _Observer(self, receiver)
         self._commands = ManagedConnection(context.address, "commands", self._connected, self._disconnected)
         self._inbox = Inbox(context, observer)
-        self._outbox = Outbox(context, self._inbox_missing)
+        self._outbox = Outbox(context, self._inbox_missing, receiver.on_unsent)
         self._groups = PubSub(context, observer, self._commands)
         self._channels = SharedChannels(context, self._commands, observer.on_malformed)
         self._peers = FailureDetector(
@@ -149,8 +149,8 @@ class Node:
 
     @property
     def takes_packets(self) -> bool:
-        """True if Redis is reachable, and has not refused the last packets."""
-        return self._commands.connection is not None and not self._outbox.rejections.count
+        """True if Redis is reachable, and has refused no packets lately."""
+        return self._commands.connection is not None and not self._outbox.refused_lately
 
     @property
     def era(self) -> str | None:

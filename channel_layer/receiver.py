@@ -28,6 +28,12 @@ class Receiver(Protocol):
     def on_dead(self, node: str) -> None:
         """A process that shared connections with this one is dead; all packets that it had sent have been handled."""
 
+    def on_unsent(self, node: str, connections: list[tuple[int, int]]) -> None:
+        """Redis has refused the `open` of these connections, which was to go to the inbox of `node`, and has certainly not got it.
+
+        Each connection is named by its number and epoch. All of its packets are dropped.
+        """
+
     def on_redis(self, reachable: bool) -> None:
         """Redis has become reachable or unreachable."""
 

@@ -3,8 +3,10 @@
 Packets gather during one turn of the loop, and while a batch is under way. So a quiet process answers at once, and a busy one
 sends hundreds of packets by one command. A batch with an unknown outcome is kept and sent again, in order: the receiver drops
 what it has received. A destination without an inbox keeps its packets until the process is known to be gone (`drop`), or
-until its lease was found missing (`drop_marked`: without those that were posted since, as the process may be alive). PROTOCOL.md,
-P1 and "Unknown outcomes".
+until its lease was found missing (`drop_marked`: without those that were posted since, as the process may be alive).
+
+A batch that Redis refuses is sent again too, without the `open` packets in it, so that their clients need not wait: as long as Redis has
+certainly not got one, nothing of its connection was begun. PROTOCOL.md, P1, "Invitations" and "Unknown outcomes".
 """
 
 from __future__ import annotations
@@ -27,22 +29,28 @@ from channel_layer.protocol.codec import (
     Packed,
     batch_head,
     batch_in_pieces,
+    connection_of_open,
+    connection_of_packet,
     join_batch,
     pack_in_pieces,
     packets_of_one_batch,
 )
 from channel_layer.protocol.packets import Packet
-from channel_layer.redis.connection import Answer, OnAnswer, RedisConnection
+from channel_layer.redis.connection import Answer, NotSent, OnAnswer, RedisConnection
+from channel_layer.redis.rejection_reasons import refuses_all
 
 log: Final = logging.getLogger("towpath.outbox")
 
 RETRY_S: Final = 0.25
 
+#: Connections, each by its number and epoch, and the node to which their `open` was to go.
+OnUnsent = Callable[[str, list[tuple[int, int]]], None]
+
 
 class _Destination:
     """The packets for one node: those that wait, and those under way."""
 
-    __slots__ = ("flushing", "inbox", "marked", "node", "under_way", "waiting", "waiting_bytes")
+    __slots__ = ("flushing", "inbox", "marked", "node", "uncertain", "under_way", "waiting", "waiting_bytes")
 
     def __init__(self, node: str, inbox: str) -> None:
         self.node = node
@@ -52,14 +60,17 @@ class _Destination:
         self.under_way: list[Packed] = []
         self.flushing = False  # a flush is due in this turn of the loop
         self.marked = 0  # how many packets were here when a check of the node's lease began
+        self.uncertain = 0  # how many packets, from the first on, Redis may have: they were sent, and not answered
 
     @property
     def busy(self) -> bool:
         """True if there are packets that Redis, as far as is known, has not got."""
         return bool(self.waiting or self.under_way)
 
-    def take_back(self) -> None:
-        """Put what was under way before all that waits, to send it again."""
+    def take_back(self, refused: bool) -> None:
+        """Put what was under way before all that waits, to send it again. refused: it was certainly not added this time."""
+        if not refused:
+            self.uncertain = max(self.uncertain, len(self.under_way))
         self.waiting[:0] = self.under_way
         self.waiting_bytes += sum(map(len, self.under_way))
         self.under_way = []
@@ -75,17 +86,42 @@ class _Destination:
         self.waiting_bytes -= sum(map(len, self.under_way))
         return self.under_way
 
+    def drop_first(self, count: int) -> None:
+        """Drop the first packets that wait."""
+        del self.waiting[:count]
+        self.waiting_bytes = sum(map(len, self.waiting))
+        self.uncertain = max(0, self.uncertain - count)
+
+    def withdraw_unsent(self) -> list[tuple[int, int]]:
+        """Drop each `open` that Redis certainly has not, and the packets of its connection behind it. Returns these connections.
+
+        To be called while nothing is under way.
+        """
+        unsent = [connection for packed in self.waiting[self.uncertain :] if (connection := connection_of_open(packed))]
+        if not unsent:
+            return unsent
+        gone = set(unsent)
+        keeps = [
+            index < self.uncertain or connection_of_packet(packed) not in gone
+            for index, packed in enumerate(self.waiting)
+        ]
+        self.marked = sum(keeps[: self.marked])
+        self.waiting = [packed for packed, kept in zip(self.waiting, keeps, strict=True) if kept]
+        self.waiting_bytes = sum(map(len, self.waiting))
+        return unsent
+
 
 class Outbox:
-    """All destinations of one process. `on_missing(node)` is called when a node's inbox was missing."""
+    """All destinations of one process."""
 
-    def __init__(self, context: NodeContext, on_missing: Callable[[str], None]) -> None:
+    def __init__(self, context: NodeContext, on_missing: Callable[[str], None], on_unsent: OnUnsent) -> None:
+        """on_missing: a node's inbox was missing. on_unsent: see `Receiver.on_unsent`."""
         self._head = batch_head(context.name)
         self._encryption = context.encryption if context.encryption.enabled else None
         #: Without any, Redis has accepted the last batch, as far as is known.
         self.rejections = RejectionLog(log, "batches for other processes")
         self._keys = context.keys
-        self._on_missing = on_missing
+        self._on_missing, self._on_unsent = on_missing, on_unsent
         self._destinations: dict[str, _Destination] = {}
         self._connection: RedisConnection | None = None
         self._due: list[_Destination] = []
@@ -97,7 +133,7 @@ class Outbox:
         """Use a new connection: what was under way on the last one is sent again, in order."""
         self._connection = connection
         for destination in self._destinations.values():
-            destination.take_back()
+            destination.take_back(refused=False)
             if destination.waiting:
                 self._make_due(destination)
 
@@ -143,8 +179,7 @@ class Outbox:
         """Drop the marked packets, since the lease was missing, unless some are under way or have arrived since."""
         destination = self._destinations.get(node)
         if destination is not None and not destination.under_way:
-            del destination.waiting[: destination.marked]
-            destination.waiting_bytes = sum(map(len, destination.waiting))
+            destination.drop_first(destination.marked)
             destination.marked = 0
 
     def __len__(self) -> int:
@@ -158,6 +193,11 @@ class Outbox:
     def drop_idle(self) -> None:
         """Drop destinations without packets: nodes come and go, and never return under the same name."""
         self._destinations = {node: kept for node, kept in self._destinations.items() if kept.busy}
+
+    @property
+    def refused_lately(self) -> bool:
+        """True if Redis has refused a batch within the last second. Later the next batch finds out whether it still does."""
+        return bool(self.rejections.count) and not self.rejections.is_quiet(self._loop.time())
 
     @property
     def empty(self) -> bool:
@@ -236,7 +276,9 @@ class Outbox:
             self._rejected(destination, answer)
             return
         if self.rejections.count:
-            self.rejections.accepted()
+            self.rejections.accepted(self._loop.time())
+        if destination.uncertain:
+            destination.uncertain = max(0, destination.uncertain - len(destination.under_way))
         destination.under_way = []
         destination.marked = 0
         if destination.waiting and not destination.flushing:
@@ -249,11 +291,17 @@ class Outbox:
         if answer is None:
             self._on_missing(destination.node)
         else:
-            self.rejections.rejected(answer)
-        destination.take_back()
-        if self._destinations.get(destination.node) is destination:
+            self.rejections.rejected(answer, self._loop.time())
+        refused = isinstance(answer, NotSent) or refuses_all(answer)
+        destination.take_back(refused or answer is None)
+        if self._destinations.get(destination.node) is not destination:
+            return
+        unsent = destination.withdraw_unsent() if refused else []
+        if destination.waiting:
             destination.flushing = True
             self._loop.call_later(RETRY_S, self._retry, destination)
+        if unsent:  # last: what ends with them may post
+            self._on_unsent(destination.node, unsent)
 
     def _retry(self, destination: _Destination) -> None:
         if self._destinations.get(destination.node) is destination and destination.waiting:

@@ -37,10 +37,14 @@ class RejectionLog:
             so_often = f" ({self.count} times by now)" if self.count > 1 else ""
             self._log.warning("Redis refused %s%s: %s", self._what, so_often, why)
 
+    def is_quiet(self, now: float) -> bool:
+        """True if the last rejection is a second ago. now: monotonic seconds."""
+        return now - self._last_at >= QUIET_S
+
     def accepted(self, now: float | None = None) -> None:
         """Record a command that succeeded. Need not be called while `count` is 0."""
         now = time.monotonic() if now is None else now
-        if self.count and now - self._last_at >= QUIET_S:
+        if self.count and self.is_quiet(now):
             self._log.warning("Redis does not refuse %s any more; it did %d times", self._what, self.count)
             self.count = 0
             self._logged_at = -math.inf

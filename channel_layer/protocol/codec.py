@@ -15,7 +15,7 @@ from channel_layer.errors import InvalidMessage, MessageTooLarge, ProtocolError,
 from channel_layer.process.log_values import shown
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.names import is_node_name
-from channel_layer.protocol.packets import LENGTH_MIN, VERSION, Packet
+from channel_layer.protocol.packets import LENGTH_MIN, OPEN, VERSION, Packet
 
 PACKETS_MAX: Final = 512
 BATCH_SIZE_BYTES_MAX: Final = 262_144
@@ -131,6 +131,22 @@ def packets_of_one_batch(packed: list[Packed]) -> int:
 def join_batch(head: bytes, packed: list[bytes]) -> bytes:
     """A batch of a head and packed packets."""
     return b"".join((head, b"\xdc", len(packed).to_bytes(2, "big"), *packed))
+
+
+def connection_of_packet(packed: Packed) -> tuple[Any, Any]:
+    """Number and epoch of a packed packet, which name its connection."""
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(packed.pieces[0] if isinstance(packed, PackedInPieces) else packed)
+    unpacker.read_array_header()
+    unpacker.skip()
+    return unpacker.unpack(), unpacker.unpack()
+
+
+def connection_of_open(packed: Packed) -> tuple[int, int] | None:
+    """Number and epoch, if this is an `open`. Its kind is the second byte of a packet, behind the head of a short array."""
+    if isinstance(packed, PackedInPieces) or packed[1] != OPEN:
+        return None
+    return connection_of_packet(packed)
 
 
 def batch_in_pieces(head: bytes, packed: list[Packed]) -> list[bytes]:

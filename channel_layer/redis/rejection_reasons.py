@@ -74,8 +74,13 @@ def is_passing(error: object) -> bool:
     return any(sign in str(error) for sign in PASSING)
 
 
+def refuses_all(error: object) -> bool:
+    """True if Redis has refused the command with this error before it did anything, as it would any other write."""
+    return str(error).startswith(REFUSES_ALL)
+
+
 def script_error(error: object) -> type[LayerUnavailable]:
     """NothingSent, or LayerUnusable, if a script that ended with this error has certainly done nothing, else LayerUnavailable."""
     if isinstance(error, NothingSent):
         return type(error)
-    return refusal(error) if str(error).startswith(REFUSES_ALL) else LayerUnavailable
+    return refusal(error) if refuses_all(error) else LayerUnavailable

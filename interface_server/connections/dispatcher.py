@@ -269,6 +269,13 @@ class Dispatcher:
             upstream.on_owner_died(self._loop.time())
         self.direct.left(node)  # last: it knows what the dead worker had not begun
 
+    def on_unsent(self, node: str, connections: list[tuple[int, int]]) -> None:
+        """See `Receiver.on_unsent`."""
+        for number, epoch in connections:
+            upstream = self._connections.get(number)
+            if upstream is not None and upstream.connection.is_from_owner(node, epoch):
+                upstream.apply(Trigger.UNSENT)
+
     def on_redis(self, reachable: bool) -> None:
         """See `Receiver.on_redis`."""
         self._reachable = reachable

@@ -39,6 +39,7 @@ class Trigger(Enum):
     UNKNOWN = auto()  #: `open` was sent and never answered
     WAIT_OVER = auto()  #: no worker has adopted it in time
     WITHDRAWN = auto()  #: the cancel script won
+    UNSENT = auto()  #: Redis has refused the packet that was to bring it to its owner
     RECALLED = auto()  #: its owner, to which it was sent directly, has not begun it in time
     NOT_STARTED = auto()  #: the owner will not start it, or another worker found that none had taken it
     ENDED = auto()  #: the instance is over, by a packet of the owner
@@ -109,6 +110,7 @@ MOVES: Final[dict[ConnectionState, dict[Trigger, tuple[ConnectionState, Action]]
     },
     _S.OWNED: {
         _T.NOT_STARTED: (_S.QUEUED, _A.OPEN_AGAIN),
+        _T.UNSENT: (_S.DONE, _A.END_UNAVAILABLE),  # as a new one for which the channel is refused
         _T.RECALLED: (_S.QUEUED, _A.OPEN_AGAIN),
         _T.HANDED_OFF: (_S.QUEUED, _A.OPEN_AGAIN),
         _T.ENDED: (_S.DONE, _A.END_AS_REPORTED),

@@ -290,23 +290,48 @@ def compute(seconds: float) -> None:
         pass
 
 
-async def test_while_redis_takes_no_packets_requests_go_by_the_shared_channel_and_are_told(
-    own_redis: RedisServer,
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_request_that_redis_refuses_is_answered_at_once_whichever_way_it_was_to_go(
+    own_redis: RedisServer, method: str
 ) -> None:
-    """P9. A full Redis refuses what is sent directly, too, and the client would wait for nothing."""
+    """P3, P9. Nothing of it was begun. What follows goes by the shared channel, and directly again when Redis takes packets."""
     settings, host = RedisSettings(url=own_redis.url), RecordedHost(play=respond)
     async with interface(settings) as server, worker(settings, host) as one:
         await invited(server, one)
         with own_redis.client() as redis:
             redis.config_set("maxmemory", 1)
-            first = knock(server)  # its packet is refused, and so it is known
-            await until(lambda: not server.node.takes_packets)
-            count = server.direct.count
-            refused = knock(server)
-            assert server.direct.count == count
+            clients = [knock(server, method=method) for _ in range(3)]
+            assert server.direct.count == 3
+            clients[2].upstream.leave()  # its `cancel` stands behind it
+            await until(lambda: all(client.end_reason is EndReason.UNAVAILABLE for client in clients[:2]))
+            refused = knock(server, method=method)
             await until(lambda: refused.end_reason is EndReason.UNAVAILABLE)
+            assert not server.connection_count and server.node._outbox.empty
             redis.config_set("maxmemory", 0)
-            await until(lambda: first.body == b"hello")
+        await until(lambda: server.node.takes_packets)
+        count = server.direct.count
+        client = knock(server, method=method)
+        await until(lambda: client.body == b"hello")
+        assert server.direct.count == count + 1 and len(host.instances) == 1
+
+
+async def test_what_redis_has_of_a_request_that_was_sent_directly_is_not_taken_back(own_redis: RedisServer) -> None:
+    """P3, P9. Its body and its answer wait for a Redis that takes them."""
+    settings, host = RedisSettings(url=own_redis.url), RecordedHost()
+    async with interface(settings) as server, worker(settings, host) as one:
+        await invited(server, one)
+        client = knock(server, method="POST", body=b"a", more=True)
+        instance = await adopted(host)
+        await until(lambda: client.upstream.connection.outgoing.has_credit)
+        with own_redis.client() as redis:
+            redis.config_set("maxmemory", 1)
+            client.upstream.forward({"type": "http.request", "body": b"b", "more_body": False}, 65)
+            instance.send({"type": "http.response.start", "status": 200, "headers": []})
+            instance.send({"type": "http.response.body", "body": b"hello", "more_body": False})
+            await until(lambda: not server.node.takes_packets and not one.node.takes_packets, "both are refused")
+            assert client.end_reason is None and not client.events and not instance.fed
+            redis.config_set("maxmemory", 0)
+        await until(lambda: client.body == b"hello" and instance.fed)
 
 
 async def test_what_waits_on_the_shared_channel_is_served_before_what_comes(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from redis import Redis
 from redis.exceptions import RedisError
@@ -16,6 +17,8 @@ from websockets.sync.client import connect
 
 from tests.promises.asking import BACK_S, Asking, echo, flows_again
 from tests.promises.conftest import PROJECT
+from tests.promises.fleet import leases_at
+from tests.support.plain_http import PLAIN
 from tests.support.redis_server import RedisServer
 from tests.support.serving import Server, towpath_interface, towpath_worker, wait_until
 from tests.support.swallowing_proxy import SwallowingProxy
@@ -125,6 +128,28 @@ def test_all_goes_on_after(fleet: Fleet, trouble: Trouble) -> None:
     assert not asking.faults, asking.faults
     assert {status for _, status in asking.answers} <= {200, 502, 503}
     assert fleet.interface.process.poll() is None and fleet.worker.process.poll() is None
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_request_that_comes_when_redis_has_just_run_out_of_memory_is_told_so(fleet: Fleet, method: str) -> None:
+    """P3, P9. It goes to the worker directly, as the first that is refused: 503 and not 502, as nothing was begun."""
+
+    def direct_total() -> int:
+        return sum(lease.get("direct_total", 0) for lease in leases_at(fleet.redis.url) if lease["role"] == "interface")
+
+    url = f"{fleet.interface.url}/hello/{method}"
+    with httpx.Client(**PLAIN, timeout=60.0) as client, fleet.redis.client() as redis:
+        before = direct_total()
+        wait_until(lambda: client.request(method, url).status_code == 200 and direct_total() > before, "it is direct")
+        try:
+            redis.config_set("maxmemory", 1)
+            refused = [client.request(method, url) for _ in range(3)]
+        finally:
+            redis.config_set("maxmemory", 0)
+        assert [(answer.status_code, "retry-after" in answer.headers) for answer in refused] == [(503, True)] * 3
+        wait_until(lambda: client.request(method, url).status_code == 200, "it is answered again")
+        before = direct_total()
+        wait_until(lambda: client.request(method, url).status_code == 200 and direct_total() > before, "directly, too")
 
 
 @pytest.mark.parametrize("new_too", [False, True], ids=["those that stood", "for a while also new ones"])

@@ -40,7 +40,7 @@ def befall_workers(world: World) -> None:
 
 def _ambush(world: World) -> None:
     """Most of what can go wrong goes wrong while a command is under way, and that is a short time."""
-    name, mark = world.random.choice(MARKS)
+    name, mark = world.random.choice(MARKS_WHILE_FULL if world.record.weather == "full" else MARKS)
     fault = world.random.choice((None, None, None, *_likely(world)))
 
     def spring(process: Process, pipe: Pipe) -> None:
@@ -133,6 +133,20 @@ def flush(world: World, _process: Process) -> None:
     world.redis.flush()
 
 
+def fill(world: World, _process: Process) -> None:
+    """Redis has no memory for a while, and refuses what would need some."""
+    seconds = world.random.choice((0.05, 0.3, 1.0, 2.5))
+    world.record.tell(f"Redis is full for {seconds} s")
+    world.redis.full_until = world.clock.now + seconds
+
+
+def fill_and_lose(world: World, process: Process) -> None:
+    """Redis is full when a process comes back that has lost its connections, perhaps with some of what it had sent."""
+    world.record.tell(f"{process.role} loses its connections")
+    process.cut_off(0.0, 0.0)
+    fill(world, process)
+
+
 def _another_life(world: World, writes_lost: int | None) -> None:
     ahead_ms = world.random.choice((-6000, -150, 0, 0, 150, 4000))
     lost = "all" if writes_lost is None else f"{writes_lost} writes of"
@@ -172,6 +186,9 @@ MARKS = (
     ("nothing, being greeted", b"redis_version"),
 )
 
+#: Where Redis is full again and again, most happens to an `open`, on whichever way: its first two bytes.
+MARKS_WHILE_FULL = (*MARKS, *(12 * (("an `open`", b"\x9c\x01"),)))
+
 FAULTS = (
     *(kill, kill, stop, stop, block, lose_one, lose_one, lose_one, cut_off, cut_off, outage, slow, drain, drain),
     *(come_back_empty, fail_over, fail_over),
@@ -190,5 +207,20 @@ DATA_LOSSES = (
 )
 #: Where it is emptied while it runs.
 FLUSHES = (*(8 * (flush,)), kill, stop, stop, block, lose_one, lose_one, cut_off, outage, slow, drain, come_back_empty)
+#: Where it is full again and again.
+FULL = (
+    *(6 * (fill,)),
+    *(4 * (fill_and_lose,)),
+    kill,
+    stop,
+    stop,
+    block,
+    lose_one,
+    lose_one,
+    cut_off,
+    outage,
+    slow,
+    drain,
+)
 #: By weather; else FAULTS.
-LIKELY = {"data losses": DATA_LOSSES, "flushes": FLUSHES}
+LIKELY = {"data losses": DATA_LOSSES, "flushes": FLUSHES, "full": FULL}

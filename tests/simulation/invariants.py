@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from channel_layer.messaging.group_sequence import count_missed
 from channel_layer.protocol.codec import unpack_batch
+from interface_server.connections.interfaces import EndReason
 from interface_server.connections.transitions import ConnectionState
 from tests.simulation.applications import Instance
 from tests.simulation.clients import Client
@@ -29,6 +30,7 @@ def violations(world: World) -> list[str]:
         *unsettled(world),
         *_started_twice(world),
         *_started_though_withdrawn(world),
+        *_started_though_refused(world),
         *leaks(world),
         *_malformed(world),
         *_missed_unnoticed(world),
@@ -101,6 +103,15 @@ def _started_though_withdrawn(world: World) -> list[str]:
         f"P3: {instance.client} was started though withdrawn"
         for instance in world.instances
         if instance.key in withdrawn
+    ]
+
+
+def _started_though_refused(world: World) -> list[str]:
+    """A 503 says that nothing was begun, and asks to send it again: also where that would do harm."""
+    refused = {client.name for client in world.clients if client.over == EndReason.UNAVAILABLE.name}
+    started = {instance.client for instance in world.instances}
+    return [
+        f"P3: {client} was told that Redis is not available, and was started" for client in sorted(refused & started)
     ]
 
 

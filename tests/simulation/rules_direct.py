@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from channel_layer.messaging.outbox import _Destination
 from channel_layer.protocol import packets
 from channel_layer.protocol.packets import Cancel
 from interface_server.connections.direct_dispatch import DirectDispatch
+from interface_server.connections.dispatcher import Dispatcher
 from interface_server.direct.inviting_workers import InvitingWorker, InvitingWorkers
 from worker.connections.direct_requests import DirectRequest
 from worker.connections.downstream import DownstreamConnection
@@ -35,6 +37,14 @@ def _give_back_what_runs(self: DownstreamConnection, why: int, code: int, reason
         self.disconnect(code, reason)
 
 
+_withdraw_unsent = _Destination.withdraw_unsent
+
+
+def _withdraw_whatever_is_refused(self: _Destination) -> list[tuple[int, int]]:
+    self.uncertain = 0
+    return _withdraw_unsent(self)
+
+
 #: As `RULES` in rules.py.
 DIRECT: dict[str, list[tuple[Any, str, Any]]] = {
     "a request that is read twice begins once": [(Invitations, "is_next", _is_always_next)],
@@ -50,5 +60,9 @@ DIRECT: dict[str, list[tuple[Any, str, Any]]] = {
     "what may start only once is asked back, and not taken": [
         (InvitingWorker, "sent", _sent_as_if_each_might_start_twice)
     ],
+    "what Redis may have is not withdrawn when it is refused later": [
+        (_Destination, "withdraw_unsent", _withdraw_whatever_is_refused)
+    ],
+    "whose `open` is withdrawn learns it": [(Dispatcher, "on_unsent", _nothing)],
     "what has begun is not given back": [(DownstreamConnection, "on_cancel", _give_back_what_runs)],
 }

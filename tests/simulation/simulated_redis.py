@@ -21,9 +21,13 @@ EPOCH_MS = 1_700_000_000_000
 BLOCKED = object()
 #: How many of its last writes a fail-over can lose.
 WRITES_LOST_MAX = 8
+#: What a Redis without memory refuses (`denyoom`), in a script only before its first write.
+NEEDS_MEMORY = frozenset({b"XADD", b"SET", b"INCRBY", b"DECRBY", b"ZADD", b"XGROUP"})
+OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'."
 READS = frozenset(
     {b"XREAD", b"GET", b"MGET", b"INFO", b"TIME", b"ZRANGEBYSCORE", b"XREVRANGE", b"PUBLISH", b"SUBSCRIBE", b"EXISTS"}
 )
+READS_IN_SCRIPTS = frozenset({b"XLEN", b"PTTL", b"XINFO", b"XPENDING", b"EVAL", b"EVALSHA"})
 
 
 class SeveralAnswers(list[Any]):
@@ -54,6 +58,8 @@ class SimulatedRedis:
         self._scripts: dict[bytes, str] = {}
         self._life = 0  # grows whenever its data becomes another
         self._ahead_ms = 0  # of everybody else's clock
+        self.full_until = 0.0  # without memory
+        self._written = False  # by the script that runs
         #: What each of the last writes has changed, as it was before: by key its value and when it expires.
         self._undo: deque[dict[bytes, tuple[Any, int | None]]] = deque(maxlen=WRITES_LOST_MAX)
         self._subscribers: dict[bytes, list[Session]] = {}
@@ -134,6 +140,7 @@ class SimulatedRedis:
 
     def _answer(self, session: Session, command: Command) -> Any:
         name = command[0].upper()
+        self._written = False
         try:
             if name in (b"XREAD", b"XREADGROUP"):
                 return self._read_or_block(session, command)
@@ -147,6 +154,11 @@ class SimulatedRedis:
         handler = getattr(self, "do_" + command[0].decode().lower(), None)
         if handler is None:
             raise CommandError(f"ERR unknown command {command!r}")
+        name = command[0].upper()
+        if name in NEEDS_MEMORY and not self._written and self._clock.now < self.full_until:
+            if command[1:2] != [b"DELCONSUMER"]:
+                raise CommandError(OUT_OF_MEMORY)
+        self._written = self._written or name not in (READS | READS_IN_SCRIPTS)
         return handler(*command[1:])
 
     # -- keys

@@ -22,6 +22,7 @@ KINDS = {
     "direct ": 6,
     "direct, storms ": 6,
     "direct, flushes ": 4,
+    "direct, full ": 4,
     "direct, rush, drains ": 2,
     "direct, rush, kills ": 2,
     "direct, rush, storms ": 3,

@@ -54,6 +54,8 @@ def test_the_promises_hold_where_clients_stay_with_one_worker(kind: str) -> None
         "direct",
         "direct, storms",
         "direct, flushes",
+        "direct, full",
+        "direct, rush, full, storms",
         "direct, rush, drains",
         "direct, rush, kills",
         "direct, rush, storms",
@@ -62,6 +64,14 @@ def test_the_promises_hold_where_clients_stay_with_one_worker(kind: str) -> None
 def test_the_promises_hold_where_workers_invite(kind: str) -> None:
     """P1 to P3, P5 to P9, P11: requests that are sent directly are begun once, and none is lost with a worker that leaves."""
     for seed in range(FIRST, FIRST + SCHEDULES // (20 if "rush" in kind else 8)):
+        world, broken = run(f"{kind} {seed}")
+        assert not broken, story(f"{kind} {seed}", world, broken)
+
+
+@pytest.mark.parametrize("kind", ["full", "full, sticky"])
+def test_the_promises_hold_when_redis_is_full(kind: str) -> None:
+    """P1 to P3, P5 to P9, P11: what is refused is sent again, or its client learns at once that nothing was begun."""
+    for seed in range(FIRST, FIRST + SCHEDULES // 8):
         world, broken = run(f"{kind} {seed}")
         assert not broken, story(f"{kind} {seed}", world, broken)
 

@@ -67,6 +67,11 @@ LIKELY = {
         "direct rush storms 38",
     ),
     "what has begun is not given back": ("direct rush kills 0", "direct rush kills 1", "direct rush storms 2"),
+    "what Redis may have is not withdrawn when it is refused later": (
+        "direct, rush, full, storms 89",
+        "direct, rush, full, storms 121",
+    ),
+    "whose `open` is withdrawn learns it": ("direct, full 0", "direct, rush, full 3"),
     "what may start only once is asked back, and not taken": ("direct rush storms 0", "direct rush storms 43"),
 }
 SEARCHED_MAX = 600

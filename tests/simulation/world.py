@@ -53,11 +53,12 @@ PATIENT_DRAIN_S = 30.0
 #: What can happen in a world: anything; mostly what makes Redis lose data; a planned exchange of workers; their deaths alone.
 #: A seed that names "sticky" ties clients to workers by their address.
 #: In one that names "direct" workers invite interface servers to send requests directly.
-#: "flushes": Redis is emptied while it runs. A seed that names "storms" has more of whatever it is;
+#: "flushes": Redis is emptied while it runs. "full": it has no memory for a while, and refuses writes.
+#: A seed that names "storms" has more of whatever it is;
 #: in one that "talks" instances also speak to their own clients by a group and by their reply channels.
 WEATHERS = (*(5 * ("any",)), "data losses", "data losses", "drains", "kills")
 #: A seed that names one of these has it. One that names "rush" has many more requests, and no WebSockets.
-NAMED_WEATHERS = ("flushes", "data losses", "drains", "kills")
+NAMED_WEATHERS = ("flushes", "full", "data losses", "drains", "kills")
 FAULTS_MAX = 4
 STORMS_FAULTS_MAX = 9
 #: How long things happen; after that everything heals.

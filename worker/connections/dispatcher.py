@@ -187,6 +187,9 @@ class Dispatcher:
         for downstream in [each for each in self.registry.by_key.values() if each.key[0] == node]:
             downstream.abort()
 
+    def on_unsent(self, node: str, connections: list[tuple[int, int]]) -> None:
+        """See `Receiver.on_unsent`. Workers open none."""
+
     def on_redis(self, reachable: bool) -> None:
         """See `Receiver.on_redis`."""
         if reachable:

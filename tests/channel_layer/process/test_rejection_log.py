@@ -58,3 +58,9 @@ def test_the_next_spell_is_news_again(caplog: pytest.LogCaptureFixture) -> None:
     rejections.accepted(last + QUIET_S)
     refuse_for(rejections, 1, last + 2 * QUIET_S)
     assert caplog.messages.count("Redis refused new connections: OOM") == 2
+
+
+def test_a_second_after_the_last_rejection_it_is_quiet() -> None:
+    rejections = RejectionLog(log, "new connections")
+    last = refuse_for(rejections, 1)
+    assert not rejections.is_quiet(last + QUIET_S / 2) and rejections.is_quiet(last + QUIET_S)

@@ -87,3 +87,16 @@ def test_what_is_published_with_a_number_is_one_array_of_two() -> None:
     number, packed = codec.split_publish(content)
     assert (number, codec.unpack(packed)) == (2**53, event)
     assert codec.split_publish(codec.pack(event)) == (None, codec.pack(event))
+
+
+def test_a_packed_packet_names_its_connection() -> None:
+    """The outbox asks for it when Redis has refused packets."""
+    opening = codec.pack(packets.open_(300, 70_000, [b"scope"], b"x" * 60_000, False, 1, 1, False, "era", None, True))
+    body = bytes(codec.LONG_SIZE_BYTES_MIN)
+    long = codec.pack_in_pieces(packets.data(5, 2, 1, [{"type": "x", "body": body}]))
+    kept = [packets.cancel(6, 3, packets.Cancel.LEFT), packets.joined("local", 0, 1, True), packets.invite(1, 2)]
+    others = [long, *map(codec.pack, kept)]
+    assert isinstance(long, codec.PackedInPieces)
+    assert codec.connection_of_open(opening) == codec.connection_of_packet(opening) == (300, 70_000)
+    assert [codec.connection_of_open(each) for each in others] == [None] * 4
+    assert [codec.connection_of_packet(each) for each in others[:3]] == [(5, 2), (6, 3), ("local", 0)]

@@ -178,7 +178,7 @@ async def test_a_destination_that_cannot_be_reached_leaves_the_others_of_a_flush
     node_context = context(redis_server.url, "worker.me", prefix)
     keys = node_context.keys
     nodes = ("worker.a", "worker.\udcff", "worker.b")
-    outbox = Outbox(node_context, lambda _: None)
+    outbox = Outbox(node_context, lambda _: None, lambda *_: None)
     outbox.connected(connection)
     for node in (nodes[0], nodes[2]):
         await connection.execute("XADD", keys.inbox(node), "*", "b", "")
@@ -197,7 +197,7 @@ async def outbox_to_a(
     """An outbox with a connection, and the inbox of `worker.a`, in which one entry stands already."""
     node_context = context(redis_server.url, "worker.me", prefix)
     inbox = node_context.keys.inbox("worker.a")
-    outbox = Outbox(node_context, lambda _: None)
+    outbox = Outbox(node_context, lambda _: None, lambda *_: None)
     outbox.connected(connection)
     await connection.execute("XADD", inbox, "*", "b", "")
     yield outbox, inbox

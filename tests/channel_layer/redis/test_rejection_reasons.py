@@ -11,6 +11,7 @@ from channel_layer.redis.rejection_reasons import (
     is_passing,
     is_rejection,
     refusal,
+    refuses_all,
     script_error,
     why_unreachable,
 )
@@ -59,6 +60,7 @@ def test_of_a_script_it_is_known_that_it_did_nothing_only_where_redis_refuses_it
 ) -> None:
     """P12. A call that may have sent anything must not be told as one that has sent nothing."""
     assert script_error(error).known is known
+    assert refuses_all(error) is (known and not isinstance(error, NothingSent))
 
 
 @pytest.mark.parametrize(
