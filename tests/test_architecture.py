@@ -318,6 +318,7 @@ SHELLS = (
     "towpath/runtime/embedded_redis.py",
     "towpath/runtime/handed_down.py",
     "towpath/runtime/listen_address.py",
+    "towpath/runtime/listening_report.py",
     "towpath/runtime/passed_socket.py",
     "towpath/runtime/process_markers.py",
     "towpath/runtime/process_table.py",  # asks supervisord

@@ -22,6 +22,7 @@ from towpath.runtime import (
     admin_ports,
     handed_down,
     listen_address,
+    listening_report,
     passed_socket,
     process_markers,
     terminal,
@@ -87,7 +88,7 @@ def interface(**values: Any) -> int:
         settings,
         process_markers.listening_socket_is_unused,
         process_markers.is_supervised(),
-        service_manager.of_this_process(),
+        listening_report.ListeningReport(service_manager.of_this_process()),
     )
 
 

@@ -3,6 +3,7 @@
     pids/<name>           the process runs (processes.py)
     pids/.<name>.failed   it cannot start, and why: supervisord does not report the exit code of a process that it tries again
     pids/.<name>.loaded   it has loaded the application
+    pids/.<name>.listens  it accepts connections
     pids/.<name>.wish     it requests its replacement, and why
     pids/.<name>.leave    this process alone is to leave, and the others stay
     stopping              all of this `serve` stops; the content tells whether the listening socket is of no more use
@@ -71,6 +72,13 @@ def mark_loaded() -> None:
     if _own_names():
         with contextlib.suppress(OSError), _own() as (folder, name):
             folder.write(loaded_marker(name), "")
+
+
+def mark_listening() -> None:
+    """Mark that this process accepts connections."""
+    if _own_names():
+        with contextlib.suppress(OSError), _own() as (folder, name):
+            folder.write(listening_marker(name), "")
 
 
 def everything_stops() -> bool | None:
@@ -150,6 +158,11 @@ def loaded_marker(slot: str) -> str:
     return f"{RECORDS}/.{slot}.loaded"
 
 
+def listening_marker(slot: str) -> str:
+    """The name of the marker of a process that accepts connections."""
+    return f"{RECORDS}/.{slot}.listens"
+
+
 def replacement_request_marker(slot: str) -> str:
     """The name of the marker of a process that requests its replacement."""
     return f"{RECORDS}/.{slot}.wish"
@@ -162,7 +175,8 @@ def leave_marker(slot: str) -> str:
 
 def remove_markers(folder: PrivateFolder, slot: str) -> None:
     """Remove every marker by or for the process of this slot."""
-    for marker in (failure_marker(slot), loaded_marker(slot), replacement_request_marker(slot), leave_marker(slot)):
+    reported = (failure_marker(slot), loaded_marker(slot), listening_marker(slot))
+    for marker in (*reported, replacement_request_marker(slot), leave_marker(slot)):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(marker, dir_fd=folder.descriptor)
 

@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import replace
 
 from towpath.runtime.run_dir import RunDir
-from towpath.supervisord.conf import WORKER
+from towpath.supervisord.conf import INTERFACE, WORKER
 from towpath.supervisord.process import Process
 from towpath.supervisord.rpc import Supervisor
 
@@ -42,4 +42,5 @@ class ProcessTable:
             reason=sentence or "",
             replacement_request=self._folder.replacement_request(process.name),
             loaded=not process.name.startswith(WORKER) or self._folder.has_loaded(process.name),
+            listens=not process.name.startswith(INTERFACE) or self._folder.is_listening(process.name),
         )

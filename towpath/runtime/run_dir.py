@@ -157,6 +157,10 @@ class RunDir:
         """True if this process has loaded the application."""
         return self.folder.has(process_markers.loaded_marker(name))
 
+    def is_listening(self, name: str) -> bool:
+        """True if this process has begun to accept connections."""
+        return self.folder.has(process_markers.listening_marker(name))
+
     def replacement_request(self, name: str) -> str:
         """Why this process requests its replacement; empty if it does not."""
         return process_markers.read_marker(self.folder, process_markers.replacement_request_marker(name)) or ""

@@ -1,4 +1,4 @@
-"""The polled part of a `serve`'s start: it is over when all processes hold a lease.
+"""The polled part of a `serve`'s start: it is over when all processes hold a lease, and interface servers listen.
 
 supervisord starts all at once. What needs Redis waits for the embedded server itself, once its modules are imported.
 """
@@ -13,6 +13,9 @@ from towpath.fleet.startup import StartupMonitor
 from towpath.serve.startup_output import StartupOutput
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.process import Process
+
+#: From its lease until an interface server listens. Its marker may be missing for good, if the disk is full.
+LISTENS_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class StartSequence:
         self._output = output
         self._monitor = StartupMonitor()
         self._began_at = time.monotonic()
+        self._leased_at = 0.0  # 0: not all processes hold a lease yet
 
     @property
     def passed_s(self) -> float:
@@ -43,7 +47,7 @@ class StartSequence:
     def poll_processes(
         self, seen: Mapping[str, Process], wanted: Sequence[str], workers: Sequence[str], ready: frozenset[int]
     ) -> FailedStart | bool:
-        """True if all of `wanted` hold a lease; False if not all do yet.
+        """True if all of `wanted` hold a lease and accept what they are for, which was shown then; False if not all do yet.
 
         workers: those of `wanted` that load the application.
         """
@@ -54,7 +58,13 @@ class StartSequence:
         self._output.poll(any(name in seen and seen[name].loaded for name in workers))
         if failed is not None:
             return self._failed_start(failed)
-        return all(name in seen and seen[name].pid in ready for name in wanted)
+        if not all(name in seen and seen[name].pid in ready for name in wanted):
+            return False
+        self._leased_at = self._leased_at or time.monotonic()
+        if not all(seen[name].listens for name in wanted) and time.monotonic() < self._leased_at + LISTENS_WITHIN_S:
+            return False
+        self._output.end()
+        return True
 
     def _failed_start(self, process: Process) -> FailedStart:
         """Why the start failed. Until a worker has loaded APP, the sentence reads as if loading had been tried beforehand."""

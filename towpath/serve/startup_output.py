@@ -1,7 +1,8 @@
-"""The output of `serve` before APP is known to load: first nothing, then the greeting and held log lines.
+"""The output of `serve` while it starts: first nothing, then held log lines once APP has been loaded, at the end the greeting.
 
 The first worker that has loaded APP is the proof of it. If none can, one sentence about that is all there is to show, below the log
-lines of the process that found it out. After a few seconds every line is shown as it comes.
+lines of the process that found it out. After a few seconds every line is shown as it comes. The greeting has the address, so it is
+shown when clients are accepted there.
 """
 
 from __future__ import annotations
@@ -25,14 +26,26 @@ class OutputStage(Enum):
     LOADING = auto()  # log lines are held
     SLOW = auto()  # it takes long, which was shown; log lines are shown as they come
     LOADED = auto()  # a worker has loaded APP
+    SLOW_START = auto()  # the start takes long after that, which was shown
+    SERVING = auto()  # the greeting was shown
 
 
 #: Every legal move.
 MOVES = {
     OutputStage.WAITING: (OutputStage.LOADING,),
-    OutputStage.LOADING: (OutputStage.SLOW, OutputStage.LOADED),
-    OutputStage.SLOW: (OutputStage.LOADED,),
-    OutputStage.LOADED: (),
+    # Ready without a sign that APP was loaded: the disk was full when a worker marked it.
+    OutputStage.LOADING: (OutputStage.SLOW, OutputStage.LOADED, OutputStage.SERVING),
+    OutputStage.SLOW: (OutputStage.LOADED, OutputStage.SERVING),
+    OutputStage.LOADED: (OutputStage.SLOW_START, OutputStage.SERVING),
+    OutputStage.SLOW_START: (OutputStage.SERVING,),
+    OutputStage.SERVING: (),
+}
+
+
+#: What a stage becomes if it takes long, and what is shown then.
+SLOWER = {
+    OutputStage.LOADING: (OutputStage.SLOW, "loading"),
+    OutputStage.LOADED: (OutputStage.SLOW_START, "starting"),
 }
 
 
@@ -51,21 +64,28 @@ class StartupOutput:
     @property
     def loaded(self) -> bool:
         """True if a worker has loaded APP."""
-        return self._stage is OutputStage.LOADED
+        return self._stage in (OutputStage.LOADED, OutputStage.SLOW_START, OutputStage.SERVING)
 
     def poll(self, loaded: bool) -> None:
         """Show what is due. Called now and then once workers are started. loaded: one of them has loaded APP."""
         if self._stage is OutputStage.WAITING:
             self._slow_at = time.monotonic() + SILENT_S
             self._enter(OutputStage.LOADING)
-        if loaded and self._stage is not OutputStage.LOADED:
+        if loaded and not self.loaded:
+            self._slow_at = time.monotonic() + SILENT_S
             self._enter(OutputStage.LOADED)
-            self._greet()
             self._pipes.release()
-        elif self._stage is OutputStage.LOADING and time.monotonic() > self._slow_at:
-            self._enter(OutputStage.SLOW)
-            standard_streams.write_line(f"still loading {self._app} …")
+        elif self._stage in SLOWER and time.monotonic() > self._slow_at:
+            stage, what = SLOWER[self._stage]
+            self._enter(stage)
+            standard_streams.write_line(f"still {what} {self._app} …")
             self._pipes.release()
+
+    def end(self) -> None:
+        """Show what is served, and where: all processes are ready."""
+        self._enter(OutputStage.SERVING)
+        self._pipes.release()
+        self._greet()
 
     def _enter(self, stage: OutputStage) -> None:
         """Move on to `stage`. Raises IllegalMove if the table has no such move."""

@@ -17,6 +17,7 @@ class Process:
     replacement_request: str = ""  #: why it requests its replacement, if it does
     end: str = ""  #: how it left, if it has left
     loaded: bool = True  #: it has loaded the application; always true of a process that loads none
+    listens: bool = True  #: it accepts connections; always true of a process for which clients have no use
 
     @property
     def failed(self) -> bool:
