@@ -210,6 +210,10 @@ def _watched(values: Values) -> Watched | None:
     from towpath.rollout.code_reload import Watched
 
     folders = values["reload_dir"] or (values["app_dir"],)
+    settings = [Path(values[name]) for name in ("config", "env_file") if values[name]]
     return Watched(
-        tuple(Path(folder).resolve() for folder in folders), values["reload_include"], values["reload_exclude"]
+        tuple(Path(folder).resolve() for folder in folders),
+        values["reload_include"],
+        values["reload_exclude"],
+        frozenset(path for file in settings for path in (file.absolute(), file.resolve())),
     )

@@ -37,6 +37,40 @@ def test_a_folder_is_meant_however_it_is_written(pattern: str) -> None:
     assert not watched.concerns("/srv/tests/tests/test_a.py")
 
 
+def test_settings_are_watched_by_their_path_alone() -> None:
+    """Whatever their names; a pattern excludes them too, and their folder is not that of the application."""
+    site, env = Path("/etc/shop/site.toml"), Path("/app/.env")
+    watched = Watched((Path("/app"),), include=("*.toml", ".env"), files=frozenset({site, env}))
+    assert watched.has_settings(str(site)) and watched.has_settings(str(env))
+    assert not watched.has_settings("/etc/shop/other.toml")
+    assert watched.concerns("/app/other.toml") and not watched.concerns(str(env)), "it is reported once"
+    assert not Watched((), exclude=("site.toml",), files=frozenset({site})).has_settings(str(site))
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["written", "replaced"])
+def test_saved_settings_are_told_however_they_are_saved(tmp_path: Path, replaced: bool) -> None:
+    """Through the real file system. Many editors write another file and give it the name."""
+    told: list[str] = []
+    project, file = tmp_path / "project", tmp_path / "site.toml"
+    project.mkdir()
+    watch = ReloadWatch(Watched((project,), files=frozenset({file})), told.extend)
+    watch.start()
+    texts = 0
+
+    def saved() -> bool:
+        nonlocal texts  # as below
+        texts += 1
+        (tmp_path / "other.toml").write_text(str(texts))
+        (tmp_path / "draft" if replaced else file).write_text(str(texts))
+        if replaced:
+            (tmp_path / "draft").rename(file)
+        return bool(told)
+
+    wait_until(saved)
+    watch.close()
+    assert set(told) == {str(file)}
+
+
 def test_a_saved_file_is_told_and_a_foreign_one_is_not(tmp_path: Path) -> None:
     """Through the real file system."""
     told: list[str] = []

@@ -9,7 +9,7 @@ import httpx
 
 from tests.promises.fleet import processes, towpath
 from tests.support.plain_http import PLAIN
-from tests.support.serving import BIN, Server, all_stand, environment, free_port, running, towpath_serve
+from tests.support.serving import BIN, Server, all_stand, environment, free_port, running, towpath_serve, wait_until
 
 #: Shows the options with which its worker was started.
 APP = """
@@ -51,6 +51,24 @@ def test_all_processes_have_what_stands_in_the_file_and_a_reload_reads_it_again(
         assert ended.returncode == 1
         assert ended.stderr == f"towpath: {file}: wokers = 2 is no setting; did you mean workers?\n"
         assert set(processes(server, "worker")) == set(workers)
+
+
+def test_with_reload_changed_settings_are_those_of_new_workers(tmp_path: Path, project: Path) -> None:
+    """P7. --reload watches both files, wherever they are. What is ignored is named; a mistake costs no client its answer."""
+    file, env = tmp_path / "site.toml", tmp_path / "site.env"
+    file.write_text("threads = 3\n")
+    env.write_text("TOWPATH_LIFESPAN=auto\n")
+    options = ["--reload", "--config", str(file), "--env-file", str(env)]
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
+        file.write_text('threads = 4\nheader = ["x-site: two"]\n')
+        wait_until(lambda: options_of_worker(server)["TOWPATH_THREADS"] == "4", "the settings are in force", 30)
+        assert f"changed: {file}" in server.log and "ignored until `serve` is restarted: --header" in server.log
+        file.write_text("wokers = 2\n")
+        server.wait_for_log("did you mean workers?; the old workers stay")
+        assert options_of_worker(server)["TOWPATH_THREADS"] == "4"
+        file.write_text("threads = 5\n")
+        env.write_text("TOWPATH_LIFESPAN=off\n")
+        wait_until(lambda: {"5", "off"} <= {*options_of_worker(server).values()}, "both files are in force", 30)
 
 
 def test_a_default_on_the_command_line_comes_before_another_value_in_a_file(tmp_path: Path, project: Path) -> None:
