@@ -20,6 +20,7 @@ from interface_server.transport.endpoint import ServerEndpoint
 from interface_server.transport.keepalive import KeepaliveSettings
 from interface_server.transport.listening_port import ListeningPort
 from interface_server.transport.spare_descriptors import SpareDescriptors
+from interface_server.transport.transport import ByteMeter
 
 if TYPE_CHECKING:
     from channel_layer.admin.admin import Admin
@@ -99,6 +100,7 @@ class InterfaceServer:
         backend = self._dispatcher if tracing is None else _traced(self._dispatcher, tracing)
         self._context = ServerContext.of(settings, backend, loop, counters)
         self._factory = ProtocolFactory(self._context)
+        self._client_bytes: ByteMeter | None = None
         self._port: ListeningPort | None = None
         self._requests = StopRequests(supervised)
         self._stop: asyncio.Event = asyncio.Event()
@@ -111,7 +113,8 @@ class InterfaceServer:
 
         measurement = Measurement(self._context.health.paths)
         self._context.measure(measurement)
-        self._dispatcher.measure_waits(measurement.queue_wait.observe)
+        self._client_bytes = measurement.client_bytes
+        self._dispatcher.measure_waits(measurement.queue_wait.observe, measurement.without_worker.observe)
         admin.observe(
             ObservedProcess(
                 node=self._dispatcher.node,
@@ -136,6 +139,7 @@ class InterfaceServer:
             reuse_port=settings.reuse_port,
             keepalive=KeepaliveSettings.beside(settings.write_timeout_s),
             admits=SpareDescriptors(self._context.counters).admits,
+            meter=self._client_bytes,
         )
         await self._dispatcher.start()
         self._context.start()

@@ -56,7 +56,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "admin",
         "process",
         "log_format",
-        "settings errors",
+        "settings errors version",
     ),
     "interface_server": (
         "__main__",

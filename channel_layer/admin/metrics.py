@@ -35,13 +35,15 @@ class Metric:
 #: The figures that the lease does not have.
 IDENTITY, READY, STOPPING, CONNECTED = "identity", "ready", "stopping", "redis_connected"
 LOOP_LAG, LOOP_DELAY = "loop_lag_s", "loop_delay"
-RESPONSES, RESPONSE_START, QUEUE_WAIT = "responses", "response_start", "queue_wait"
+RESPONSES, RESPONSE_START, CLIENT_BYTES = "responses", "response_start", "client_bytes"
+QUEUE_WAIT, WITHOUT_WORKER = "queue_wait", "without_worker"
 #: The figure that has the counters.
 COUNTERS = "counters"
 
 METRICS = (
     Metric(
-        "towpath_process_info", Kind.GAUGE, BOTH, IDENTITY, "always 1: what this process is", labels=("role", "node", "app", "fleet"),
+        "towpath_process_info", Kind.GAUGE, BOTH, IDENTITY, "always 1: what this process is",
+        labels=("role", "node", "app", "fleet", "package_version"),
     ),
     Metric("towpath_ready", Kind.GAUGE, BOTH, READY, "1 if `/-/health/ready` answers 200"),
     Metric("towpath_stopping", Kind.GAUGE, BOTH, STOPPING, "1 from SIGTERM on"),
@@ -57,6 +59,10 @@ METRICS = (
     Metric("towpath_queue_connections", Kind.GAUGE, INTERFACE, "queued", "connections of this process that wait for a worker"),
     Metric("towpath_queue_age_seconds", Kind.GAUGE, INTERFACE, "queued_s", "how long the first of the connections that wait has waited"),
     Metric("towpath_queue_wait_seconds", Kind.HISTOGRAM, INTERFACE, QUEUE_WAIT, "waits on a shared channel that a worker has ended"),
+    Metric(
+        "towpath_websocket_without_worker_seconds", Kind.HISTOGRAM, INTERFACE, WITHOUT_WORKER,
+        "how long open WebSockets had no worker: at a hand-off, or after a death until the next worker took them",
+    ),
     Metric("towpath_groups", Kind.GAUGE, INTERFACE, "groups", "groups with members among the connections"),
     Metric("towpath_group_members", Kind.GAUGE, INTERFACE, "group_members", "members of all groups, among the connections"),
     Metric("towpath_inviting_workers", Kind.GAUGE, INTERFACE, "inviting_workers", "workers that invite this process"),
@@ -67,6 +73,10 @@ METRICS = (
     Metric(
         "towpath_http_response_start_seconds", Kind.HISTOGRAM, INTERFACE, RESPONSE_START,
         "from a request's head to the start of its response",
+    ),
+    Metric(
+        "towpath_client_bytes_total", Kind.COUNTER, INTERFACE, CLIENT_BYTES,
+        "bytes that clients have sent, and that were written to them, heads and frames included", labels=("direction",),
     ),
     Metric("towpath_connections_adopted_total", Kind.COUNTER, WORKER, "adopted_total", "connections that this worker has taken"),
     Metric("towpath_streams", Kind.GAUGE, WORKER, "streams", "exchanges that hold no place"),

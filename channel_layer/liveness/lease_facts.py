@@ -10,6 +10,7 @@ from channel_layer.messaging.node_context import NodeContext
 from channel_layer.process.local_process import identity
 from channel_layer.protocol.deployment import fleet_of, spelled
 from channel_layer.protocol.packets import VERSION
+from channel_layer.version import PACKAGE_VERSION
 
 
 def lease_facts(context: NodeContext) -> dict[str, Any]:
@@ -24,6 +25,7 @@ def lease_facts(context: NodeContext) -> dict[str, Any]:
     return {
         "role": context.role,
         "version": VERSION,
+        "package_version": PACKAGE_VERSION,
         **{name: value for name, value in belongs_to.items() if value},
         "host": socket.gethostname(),
         **identity(),

@@ -1,4 +1,4 @@
-"""Measures responses and waits for the admin port of one interface server.
+"""Measures responses, waits and bytes for the admin port of one interface server.
 
 `ObservedBackend` notes when a request begins. A server that does not measure pays nothing for it.
 """
@@ -9,14 +9,15 @@ from time import monotonic
 from typing import Any
 
 from channel_layer.admin.histogram import Histogram
-from channel_layer.admin.metrics import QUEUE_WAIT, RESPONSE_START, RESPONSES
+from channel_layer.admin.metrics import CLIENT_BYTES, QUEUE_WAIT, RESPONSE_START, RESPONSES, WITHOUT_WORKER
+from interface_server.admin.client_bytes import ClientBytes
 from interface_server.http.interfaces import MeasuredExchange
 
 CLASSES = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
 
 class Measurement:
-    """A `ResponseMeter`, and the histogram of waits."""
+    """A `ResponseMeter`, the histograms of waits, and the bytes of all clients."""
 
     def __init__(self, health_paths: frozenset[str]) -> None:
         """health_paths: those of the server itself, whose responses do not count."""
@@ -24,6 +25,8 @@ class Measurement:
         self._responses = dict.fromkeys(CLASSES, 0)
         self._response_start = Histogram()
         self.queue_wait = Histogram()
+        self.without_worker = Histogram()
+        self.client_bytes = ClientBytes()
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -32,6 +35,8 @@ class Measurement:
             RESPONSES: self._responses,
             RESPONSE_START: self._response_start,
             QUEUE_WAIT: self.queue_wait,
+            WITHOUT_WORKER: self.without_worker,
+            CLIENT_BYTES: self.client_bytes,
         }
 
     def responded(self, exchange: MeasuredExchange, status: int) -> None:

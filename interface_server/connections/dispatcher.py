@@ -103,11 +103,15 @@ class Dispatcher:
         }
         self._timer: asyncio.TimerHandle | None = None
 
-    def measure_waits(self, observe: Callable[[float], None]) -> None:
-        """Call `observe` with the seconds that a connection has waited on a shared channel, whenever a worker has taken one."""
+    def measure_waits(self, on_wait: Callable[[float], None], on_wait_of_open: Callable[[float], None]) -> None:
+        """Call `on_wait` with the seconds that a connection has waited on a shared channel, whenever a worker has taken one.
+
+        on_wait_of_open: the same of an open WebSocket, which waited for its next owner.
+        """
 
         def adopted(sender: str, packet: list[Any]) -> None:
             began_at = self._timeouts.began_at(packet[1])
+            observe = on_wait_of_open if self._timeouts.is_resumed(packet[1]) else on_wait
             self._adopted(sender, packet)
             if began_at is not None and self._timeouts.began_at(packet[1]) is None:
                 observe(self._loop.time() - began_at)

@@ -59,6 +59,10 @@ class QueueTimeouts:
             return end - self._queue_s
         return None if (end := self._resuming.get(number)) is None else end - self._resume_s
 
+    def is_resumed(self, number: int) -> bool:
+        """True if it is an open WebSocket that waits for its next owner."""
+        return number in self._resuming
+
     def longest_s(self, now: float) -> float:
         """The longest wait at present; 0.0 if no connection waits."""
         begun = [now]

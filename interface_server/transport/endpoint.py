@@ -17,7 +17,7 @@ from interface_server.transport.dual_stack import EVERYWHERE, listen_everywhere
 from interface_server.transport.keepalive import KeepaliveSettings
 from interface_server.transport.listening_port import ListeningPort
 from interface_server.transport.socket_options import set_keepalive
-from interface_server.transport.transport import Transport, admit_all
+from interface_server.transport.transport import ByteMeter, Transport, admit_all
 from interface_server.transport.unix_socket_file import permissions, remove_stale
 
 
@@ -38,6 +38,7 @@ class ServerEndpoint:
         reuse_port: bool = False,
         keepalive: KeepaliveSettings | None = None,
         admits: Callable[[int], bool] = admit_all,
+        meter: ByteMeter | None = None,
     ) -> None:
         """keepalive: when to give up clients that are no longer there; None: the system's default, which never does while idle."""
         self._loop = loop
@@ -47,7 +48,7 @@ class ServerEndpoint:
         self._fd = fd
         self._backlog = backlog
         self._keepalive = keepalive
-        self._admits = admits
+        self._admits, self._meter = admits, meter
         self._connecting: set[asyncio.Task[object]] = set()  # asyncio keeps only weak references to tasks
 
     def listen(self, protocolFactory: Factory) -> Deferred[ListeningPort]:
@@ -64,7 +65,7 @@ class ServerEndpoint:
 
     async def _port_of(self, factory: Factory) -> ListeningPort:
         def connection() -> Any:  # asyncio types its protocols by a class; any object with the methods will do
-            return Transport(factory, self._admits)
+            return Transport(factory, self._admits, self._meter)
 
         def accepted(sock: socket.socket) -> None:
             task = self._loop.create_task(self._loop.connect_accepted_socket(connection, sock))

@@ -17,7 +17,7 @@ import socket
 import struct
 import termios
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Factory, connectionDone
@@ -36,6 +36,18 @@ GONE: Final = select.POLLHUP | select.POLLERR
 HUNG_UP: Final = getattr(select, "POLLRDHUP", 0) | GONE
 
 
+class ByteMeter(Protocol):
+    """Counts the bytes of all clients, where that is wanted."""
+
+    received_bytes: int  #: each transport adds to it
+
+    def opened(self, transport: Transport) -> None:
+        """A transport begins to write. What it has written so far is its `written_bytes`."""
+
+    def closed(self, transport: Transport) -> None:
+        """It will write no more."""
+
+
 def admit_all(_descriptor: int) -> bool:
     """Admit every connection."""
     return True
@@ -48,13 +60,16 @@ class Transport:
     that is not compiled.
     """
 
-    __slots__ = ("_admits", "_factory", "_producer", "_written", "data_received", "protocol", "uv")
+    __slots__ = ("_admits", "_factory", "_meter", "_producer", "_written", "data_received", "protocol", "uv")
 
     disconnecting = False  # read by Twisted in places; `is_closing` is exact
 
-    def __init__(self, factory: Factory, admits: Callable[[int], bool] = admit_all) -> None:
+    def __init__(
+        self, factory: Factory, admits: Callable[[int], bool] = admit_all, meter: ByteMeter | None = None
+    ) -> None:
         """admits: decides by the descriptor whether a connection may stay."""
         self._admits = admits
+        self._meter = meter
         self._factory: Factory | None = factory
         self._producer: Any = None
         self._written = 0
@@ -78,6 +93,8 @@ class Transport:
         if protocol is None:
             self.uv.abort()
             return
+        if self._meter is not None:
+            self._meter.opened(self)
         self.switch_protocol(protocol)
         self.protocol.makeConnection(self)
 
@@ -85,6 +102,8 @@ class Transport:
         protocol, self.protocol = self.protocol, None
         self._producer = None
         self.data_received = _drop_data
+        if self._meter is not None:
+            self._meter.closed(self)
         if protocol is not None:
             protocol.connectionLost(connectionDone if exc is None else _lost(exc))
 
@@ -109,8 +128,13 @@ class Transport:
     def switch_protocol(self, protocol: Any) -> None:
         """Give bytes and events to `protocol` from now on. The caller calls its `makeConnection`, if it has one."""
         self.protocol = protocol
-        self.data_received = protocol.dataReceived
+        self.data_received = protocol.dataReceived if self._meter is None else self._receive_measured
         self.uv.set_protocol(self)  # uvloop keeps the bound method; this makes it look the method up again
+
+    def _receive_measured(self, data: bytes) -> None:
+        if self._meter is not None:
+            self._meter.received_bytes += len(data)
+        self.protocol.dataReceived(data)
 
     def write(self, data: bytes) -> None:
         self._written += len(data)

@@ -123,6 +123,10 @@ def test_each_process_of_a_serve_shows_its_own_figures(project: Path) -> None:
         assert total(interfaces, "towpath_http_responses_total", status="5xx") == 1
         assert total(interfaces, "towpath_http_responses_total") == 21, "health checks do not count"
         assert total(interfaces, "towpath_http_response_start_seconds_count") == 21
+        sent, received = (
+            total(interfaces, "towpath_client_bytes_total", direction=direction) for direction in ("sent", "received")
+        )
+        assert sent > 21 * len(b"HTTP/1.1 200 OK\r\n\r\n") < received, "and the health checks"
         wait_until(
             lambda: total(interfaces, "towpath_events_total", kind="ended", reason="failed") >= 1, "a counter is shown"
         )

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 
 import click
 
+from channel_layer.version import PACKAGE_VERSION
+
 #: The extension module with the code of all compiled modules (setup.py). Each version of Python looks for one of its own.
 CORE = "channel_layer.core__mypyc"
 
@@ -20,7 +22,5 @@ def build() -> str:
 def show(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     """Show the version and exit, if it is wanted."""
     if wanted and not context.resilient_parsing:
-        from importlib import metadata  # here: with its `email` and `zipfile` it takes 2 MiB of each process
-
-        click.echo(f"towpath {metadata.version('towpath')} ({build()})")
+        click.echo(f"towpath {PACKAGE_VERSION} ({build()})")
         context.exit()

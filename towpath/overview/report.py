@@ -14,7 +14,7 @@ from towpath.overview.marks import SHOWN_AS_MARKS, marks
 from towpath.overview.rates import NO_RATES, UP_S, Rates
 from towpath.status.state import NAME, Queue, Status
 
-COMMON = ("host", "version", "fleet")  #: left out where several processes have the same
+COMMON = ("host", "version", "package_version", "fleet")  #: left out where several processes have the same
 #: The first columns and the last ones, where a lease has them; rates and all its other fields are between them.
 FIRST_COLUMNS = (NAME, "role", "state", "connections", "websockets", "free http", "free websocket", "lag_ms")
 LAST_COLUMNS = ("up", "pid", "node", "APP", *COMMON)

@@ -15,7 +15,7 @@ def values(figures: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_process_that_has_only_begun_shows_that_it_is_not_ready() -> None:
     """Its application may take long to load."""
-    assert values({READY: False}) == {"towpath_process_info": {("",) * 4: 1.0}, "towpath_ready": {(): 0.0}}
+    assert values({READY: False}) == {"towpath_process_info": {("",) * 5: 1.0}, "towpath_ready": {(): 0.0}}
 
 
 def test_a_counter_is_a_series_with_its_kind_and_its_reason() -> None:
