@@ -154,6 +154,24 @@ def test_the_name_of_a_command_or_setting_is_no_app(
     assert told.out == "" and all(part in told.err for part in said)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["interface", "example"], "'example' is too much here: an interface server loads no application, `towpath worker APP`"),
+        (["config", "interface", "example"], "'example' is too much here: an interface server loads no application"),
+        (["serve", "example", "other", "more"], "'other more' is too much here: there is one APP"),
+        (["status", "worker-0"], "'worker-0' is too much here: a running `serve` is found by its --port"),
+    ],
+)  # fmt: skip  # a table
+def test_a_word_too_many_is_answered_with_what_is_taken(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """P12. An interface server has no APP, which the command of a worker needs."""
+    assert command_line.run(words, lambda: None) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and said in told.err
+
+
 @pytest.mark.parametrize("words", [["example"], ["workers:application"], ["--interface", "wsgi"], ["-b", ":8000"], []])
 def test_an_app_or_an_option_begins_the_settings_of_serve(
     words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

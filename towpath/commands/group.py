@@ -12,7 +12,7 @@ import click
 from channel_layer.process.log_setup import NoLogConfig
 from towpath.commands import version
 from towpath.config import foreign_options, unknown_variables, value_sources
-from towpath.config.option_row import PROCESSES
+from towpath.config.option_row import INTERFACE, PROCESSES
 from towpath.errors import BadSetting, StartFailure
 from towpath.runtime import process_markers
 
@@ -48,7 +48,10 @@ class Command(click.Command):
             args = foreign_options.understood(args, {flag for param in self.params for flag in param.opts})
         except ValueError as error:
             ctx.fail(str(error))
+        ctx.allow_extra_args = True  # click's sentence about them does not say what would be right
         rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            ctx.fail(f"{' '.join(rest)!r} is too much here: {_what_is_taken(self)}")
         if ctx.command.name in PROCESSES and not ctx.resilient_parsing and not ctx.params.get("check"):
             self._warn_of_mistyped_variables()
         return rest
@@ -81,6 +84,15 @@ class Command(click.Command):
         if where in (value_sources.DEFAULT, value_sources.COMMAND_LINE):
             return f" ({param.opts[0]}{' is at its default' * (where == value_sources.DEFAULT)})"
         return f" (from {where})"
+
+
+def _what_is_taken(command: click.Command) -> str:
+    """What a command takes beside options, for one that was given more."""
+    if command.name == INTERFACE:
+        return "an interface server loads no application, `towpath worker APP` does"
+    if any(isinstance(param, click.Argument) for param in command.params):
+        return "there is one APP, and names of options begin with --"
+    return "a running `serve` is found by its --port, --uds, --run-dir or --config"
 
 
 class Commands(click.Group):
