@@ -13,6 +13,7 @@ from redis import Redis
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import unpack_batch
 from channel_layer.protocol.packets import Cancel
+from channel_layer.redis.connection import OnAnswer
 from channel_layer.settings import RedisSettings
 from interface_server.connections.dispatcher import Dispatcher as InterfaceDispatcher
 from interface_server.connections.interfaces import EndReason
@@ -332,6 +333,29 @@ async def test_what_redis_has_of_a_request_that_was_sent_directly_is_not_taken_b
             assert client.end_reason is None and not client.events and not instance.fed
             redis.config_set("maxmemory", 0)
         await until(lambda: client.body == b"hello" and instance.fed)
+
+
+@pytest.mark.interpreted  # replaces a method of the node
+async def test_what_a_worker_could_not_acknowledge_is_not_begun_and_queued_again(own_redis: RedisServer) -> None:
+    """P3, P9. Redis has run out of memory between the request and its acknowledgement."""
+    settings, host = RedisSettings(url=own_redis.url), RecordedHost(play=respond)
+    async with interface(settings) as server, worker(settings, host) as one:
+        await invited(server, one)
+        with own_redis.client() as redis:
+            send_alone = one.node.send_alone
+
+            def fill_and_send(node: str, packed: bytes, on_answer: OnAnswer) -> None:
+                redis.config_set("maxmemory", 1)
+                send_alone(node, packed, on_answer)
+
+            one.node.send_alone = fill_and_send
+            client = knock(server, method="POST")
+            await until(lambda: not one.node.takes_packets, "its refusal of the request is refused too")
+            assert not host.instances and client.end_reason is None
+            one.node.send_alone = send_alone
+            redis.config_set("maxmemory", 0)
+        await until(lambda: client.body == b"hello")
+        assert server.counters["requeued.not_started"] == len(host.instances) == 1
 
 
 async def test_what_waits_on_the_shared_channel_is_served_before_what_comes(
