@@ -1,4 +1,6 @@
-"""Makes a span for each HTTP request that an application gets: a child of that of the interface server.
+"""Makes a span for each HTTP request and each WebSocket that an application gets: a child of that of the interface server.
+
+A WebSocket that is handed over has one for each instance.
 
 The span is the current one while an ASGI application runs, and its header fields continue the trace, so that the application's own
 instrumentation joins by either. WSGI applications run in contexts of their own, and join by the header.
@@ -14,7 +16,7 @@ from typing import Any
 from opentelemetry.trace import SpanKind, use_span
 
 from channel_layer.protocol.events import Event
-from channel_layer.tracing.tracing import Tracing, continued, note_status
+from channel_layer.tracing.tracing import Tracing, WebSocketNotes, continued, note_status
 
 Application = Callable[[Event, Callable[[], Awaitable[Event]], Callable[[Event], Awaitable[None]]], Awaitable[Any]]
 
@@ -26,11 +28,14 @@ class RequestSpans:
         self._tracing = tracing
 
     def around(self, application: Application) -> Application:
-        """An ASGI 3 application that answers as this one, and whose HTTP requests have spans."""
+        """An ASGI 3 application that answers as this one, and whose connections have spans."""
 
         async def run(
             scope: Event, receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]
         ) -> None:
+            if scope["type"] == "websocket":
+                await self._run_websocket(application, scope, receive, send)
+                return
             if scope["type"] != "http":
                 await application(scope, receive, send)
                 return
@@ -46,6 +51,32 @@ class RequestSpans:
                 await application(scope, receive, send_noted)
 
         return run
+
+    async def _run_websocket(
+        self,
+        application: Application,
+        scope: Event,
+        receive: Callable[[], Awaitable[Event]],
+        send: Callable[[Event], Awaitable[None]],
+    ) -> None:
+        span = self._tracing.start(SpanKind.INTERNAL, scope)
+        scope["headers"] = continued(scope["headers"], span)
+        notes = WebSocketNotes(span)
+        if scope.get("extensions", {}).get("towpath.resume"):
+            span.set_attribute("towpath.resumed", True)
+
+        async def receive_noted() -> Event:
+            event = await receive()
+            if event["type"] == "websocket.disconnect":
+                notes.closed(event["code"])
+            return event
+
+        async def send_noted(event: Event) -> None:
+            await send(event)  # first: what it refuses was not sent
+            notes.sent(event)
+
+        with use_span(span, end_on_exit=True):
+            await application(scope, receive_noted, send_noted)
 
     def close(self) -> None:
         """Send what is left."""

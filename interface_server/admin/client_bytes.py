@@ -32,8 +32,8 @@ class ClientBytes:
     def closed(self, transport: Written) -> None:
         """See `ByteMeter.closed`."""
         if transport in self._open:  # else it was not admitted
-            self._written_bytes += transport.written_bytes
             self._open.discard(transport)
+            self._written_bytes += transport.written_bytes
 
     def items(self) -> Iterator[tuple[str, int]]:
         """The bytes of this moment, by their direction."""
@@ -41,7 +41,7 @@ class ClientBytes:
         yield "sent", self._sent()
 
     def _sent(self) -> int:
-        """A transport that closes at this moment may count twice, or not at all: what was shown never becomes less."""
+        """A transport that closes at this moment may count not at all: what was shown never becomes less."""
         still_open = tuple(self._open)
         written = self._written_bytes + sum(transport.written_bytes for transport in still_open)
         self._shown_bytes = max(self._shown_bytes, written)

@@ -1,4 +1,4 @@
-"""Makes a span for each HTTP request of one interface server.
+"""Makes a span for each HTTP request and each WebSocket of one interface server.
 
 It stands between the protocol handlers and the dispatcher, as the `Backend` of the ones in front of the other, and both ends of each
 connection pass through it. So a server that does not trace pays nothing for it.
@@ -13,13 +13,13 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from channel_layer.protocol.close_codes import ABNORMAL
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.scope import Scope
-from channel_layer.tracing.tracing import Tracing, continued, note_status
+from channel_layer.tracing.tracing import Tracing, WebSocketNotes, continued, note_status
 from interface_server.connections.interfaces import Backend, Client, EndReason, Upstream
 from interface_server.groups.interfaces import PushedMessage
 
 
 class TracedBackend:
-    """A `Backend` whose requests have a span, which the worker's continues. WebSockets pass."""
+    """A `Backend` whose requests and WebSockets have a span, which the worker's continues."""
 
     def __init__(self, backend: Backend, tracing: Tracing) -> None:
         self._backend = backend
@@ -34,10 +34,13 @@ class TracedBackend:
         self, client: Client, scope: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False
     ) -> Upstream:
         """See `Backend.open`."""
-        if scope.event["type"] != "http":
-            return self._backend.open(client, scope, body, more_body, expect_continue=expect_continue)
         span = self._tracing.start(SpanKind.SERVER, scope.event)
         scope = Scope({**scope.event, "headers": continued(scope.event["headers"], span)})
+        if scope.event["type"] == "websocket":
+            notes = WebSocketNotes(span)
+            opened = self._backend.open(TracedWebSocket(client, span, notes), scope, body, more_body)
+            span.set_attribute("towpath.channel", opened.channel)
+            return TracedWebSocketUpstream(opened, span, notes)
         traced = TracedClient(client, span)
         upstream = self._backend.open(traced, scope, body, more_body, expect_continue=expect_continue)
         span.set_attribute("towpath.channel", upstream.channel)
@@ -151,3 +154,52 @@ class TracedUpstream:
         """See `Upstream.complete`."""
         self._span.end()
         self._upstream.complete()
+
+
+class TracedWebSocket(TracedClient):
+    """A `Client` that is a WebSocket: its answer, its close and its workers are noted in its span."""
+
+    __slots__ = ("_notes",)
+
+    def __init__(self, client: Client, span: Span, notes: WebSocketNotes) -> None:
+        TracedClient.__init__(self, client, span)
+        self._notes = notes
+
+    def adopted(self) -> None:
+        """See `Client.adopted`."""
+        self._span.add_event("towpath.adopted")
+        self._client.adopted()
+
+    def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
+        """See `Client.deliver`."""
+        for event in events:
+            self._notes.sent(event)
+        self._client.deliver(events, size_bytes)
+
+    def end(self, end_reason: EndReason) -> None:
+        """See `Client.end`."""
+        if self._notes.is_open:
+            self._notes.closed(end_reason.close_code)
+        elif not self._notes.is_answered:
+            self._notes.answered(end_reason.status)
+        self._span.set_status(Status(StatusCode.ERROR, end_reason.why))
+        self._span.end()
+        self._client.end(end_reason)
+
+
+class TracedWebSocketUpstream(TracedUpstream):
+    """An `Upstream` of a WebSocket: it is left at each end but those that the dispatcher reports."""
+
+    __slots__ = ("_notes",)
+
+    def __init__(self, upstream: Upstream, span: Span, notes: WebSocketNotes) -> None:
+        TracedUpstream.__init__(self, upstream, span)
+        self._notes = notes
+
+    def leave(self, code: int = ABNORMAL, reason: str = "") -> None:
+        """See `Upstream.leave`."""
+        if code == ABNORMAL and (self._notes.is_open or not self._notes.is_answered):
+            self._span.set_attribute("error.type", "incomplete")
+        self._notes.closed(code)
+        self._span.end()
+        self._upstream.leave(code, reason)

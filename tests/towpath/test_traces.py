@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socket import SHUT_RDWR
 from uuid import uuid4
 
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
-from websockets.sync.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
 
 from tests.support.facts import wait_until
 from tests.support.plain_http import PLAIN
 from tests.support.redis_server import RedisServer
-from tests.support.serving import Server, environment, towpath_serve
+from tests.support.serving import Server, environment, recorded, towpath_serve
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
@@ -31,8 +35,15 @@ from opentelemetry import trace
 async def application(scope, receive, send):
     if scope["type"] == "websocket":
         await receive()
-        await send({"type": "websocket.accept"})
-        await send({"type": "websocket.send", "text": str(trace.get_current_span().get_span_context().span_id)})
+        if scope["path"] == "/refused":
+            return await send({"type": "websocket.close"})
+        await send({"type": "websocket.accept", "resumable": True})
+        while (event := await receive())["type"] != "websocket.disconnect":
+            if event["text"] == "fail":
+                raise RuntimeError("as it is meant")
+            if event["text"] == "close":
+                return await send({"type": "websocket.close", "code": 3001})
+            await send({"type": "websocket.send", "text": f"{trace.get_current_span().get_span_context().span_id:016x}"})
     if scope["type"] != "http":
         return
     if scope["path"] == "/stream":
@@ -94,6 +105,10 @@ class Collector:
 
     def trace(self, trace_id: str, count: int = 2) -> dict[int, Span]:
         """The spans of one trace by their kind, once there are so many."""
+        return {span.kind: span for span in self.all_of(trace_id, count)}
+
+    def all_of(self, trace_id: str, count: int) -> list[Span]:
+        """The spans of one trace, once there are so many, in the order of their beginnings."""
         found: list[Span] = []
 
         def there() -> bool:
@@ -101,7 +116,7 @@ class Collector:
             return len(found) >= count
 
         wait_until(there, f"{count} spans of {trace_id}")
-        return {span.kind: span for span in found}
+        return sorted(found, key=lambda span: span.start_time_unix_nano)
 
 
 @pytest.fixture(scope="module")
@@ -199,8 +214,8 @@ def test_a_client_that_leaves_a_stream_ends_its_spans(server: Server, collector:
 
 
 @pytest.mark.parametrize("server", ["asgi"], indirect=True)
-def test_a_body_and_a_websocket_pass(server: Server, collector: Collector) -> None:
-    """The socket has no span."""
+def test_a_body_passes(server: Server, collector: Collector) -> None:
+    """In its parts."""
     answer = httpx.post(server.url, content=b"x" * 1_000_000, **PLAIN, timeout=20)
     assert (
         attributes(collector.trace(answer.json()["given"][0].split("-")[1])[Span.SPAN_KIND_SERVER])[
@@ -208,8 +223,85 @@ def test_a_body_and_a_websocket_pass(server: Server, collector: Collector) -> No
         ]
         == "POST"
     )
-    with connect(server.websocket_url + "/socket", proxy=None) as socket:
-        assert socket.recv(timeout=20) == "0"
+
+
+def traced(server: Server, trace_id: str, path: str = "/socket") -> ClientConnection:
+    """A WebSocket of this trace."""
+    given = {"traceparent": f"00-{trace_id}-{PARENT}-01"}
+    return connect(server.websocket_url + path, proxy=None, additional_headers=given)
+
+
+@pytest.mark.parametrize("server", ["asgi"], indirect=True)
+@pytest.mark.parametrize(("said", "code"), [("leave", 1000), ("close", 3001), ("fail", 1011)])
+def test_a_websocket_has_a_span_from_its_handshake_to_its_close(
+    server: Server, collector: Collector, said: str, code: int
+) -> None:
+    """In both processes, with the code of its end, whichever side closes."""
+    trace_id = uuid4().hex
+    with traced(server, trace_id) as socket:
+        socket.send("hello")
+        current = socket.recv(timeout=20)
+        if said != "leave":
+            socket.send(said)
+            with pytest.raises(ConnectionClosed):
+                socket.recv(timeout=20)
+    spans = collector.trace(trace_id)
+    outer, inner = spans[Span.SPAN_KIND_SERVER], spans[Span.SPAN_KIND_INTERNAL]
+    assert outer.parent_span_id.hex() == PARENT
+    assert (inner.parent_span_id, inner.span_id.hex()) == (outer.span_id, current)
+    for span in (outer, inner):
+        found = attributes(span)
+        shown = (span.name, found["http.request.method"], found["url.path"], found["url.scheme"])
+        assert shown == ("websocket", "GET", "/socket", "ws")
+        assert found["http.response.status_code"] == 101
+        assert (span.status.code == Status.STATUS_CODE_ERROR) == (code == 1011)
+    assert "!" in str(attributes(outer)["towpath.channel"])
+    assert attributes(outer)["towpath.close_code"] == code
+    if said == "fail":
+        assert "as it is meant" in str(inner.events)
+    else:
+        assert attributes(inner)["towpath.close_code"] == code
+
+
+@pytest.mark.parametrize("server", ["asgi"], indirect=True)
+def test_a_handshake_that_is_refused_ends_its_spans(server: Server, collector: Collector) -> None:
+    """With the status of the answer, and without a close."""
+    trace_id = uuid4().hex
+    with pytest.raises(InvalidStatus):
+        traced(server, trace_id, "/refused")
+    for span in collector.trace(trace_id).values():
+        assert attributes(span)["http.response.status_code"] == 403
+        assert not attributes(span).keys() & {"towpath.close_code", "error.type"}
+
+
+@pytest.mark.parametrize("server", ["asgi"], indirect=True)
+def test_a_client_that_vanishes_is_no_close(server: Server, collector: Collector) -> None:
+    """1006 means that there was none."""
+    trace_id = uuid4().hex
+    socket = traced(server, trace_id)
+    socket.socket.shutdown(SHUT_RDWR)
+    found = attributes(collector.trace(trace_id)[Span.SPAN_KIND_SERVER])
+    assert (found["towpath.close_code"], found["error.type"]) == (1006, "incomplete")
+
+
+def test_a_websocket_that_is_handed_over_has_a_span_for_each_instance(tmp_path: Path, collector: Collector) -> None:
+    """Both are children of the one in the interface server, which goes on."""
+    (tmp_path / "shop.py").write_text(ASGI)
+    trace_id = uuid4().hex
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    with towpath_serve("shop", run_dir=tmp_path, app_dir=tmp_path, options=["--traces"], env=env) as server:
+        with traced(server, trace_id) as socket:
+            socket.send("hello")
+            first = socket.recv(timeout=20)
+            os.kill(recorded(tmp_path / "run" / "pids" / "worker-0") or 0, signal.SIGTERM)
+            assert [span.span_id.hex() for span in collector.all_of(trace_id, 1)] == [first]
+            socket.send("hello")
+            second = socket.recv(timeout=20)
+        outer, left, taken = collector.all_of(trace_id, 3)
+    assert [left.span_id.hex(), taken.span_id.hex()] == [first, second]
+    assert left.parent_span_id == taken.parent_span_id == outer.span_id
+    assert [attributes(span)["towpath.close_code"] for span in (outer, left, taken)] == [1000, 1012, 1000]
+    assert [event.name for event in outer.events] == ["towpath.adopted"] * 2
 
 
 @pytest.mark.parametrize("command", ["interface", "worker"])
