@@ -16,6 +16,7 @@ from channel_layer.process.log_values import shown
 from channel_layer.protocol.deployment import same_application
 from channel_layer.protocol.keys import CHANNEL_OF_KIND
 from towpath.overview.marks import blocked_s, has_free_place, is_blocked, is_leaving, lag_ms, reports_places
+from towpath.overview.package_versions import package_versions
 from towpath.status.state import NAME, Queue, Status
 
 INTERFACE, WORKER = "interface", "worker"
@@ -315,6 +316,12 @@ def _mixed_versions(status: Status) -> Found:
             Severity.WARNING,
             f"processes speak different versions of the protocol: {each}",
             "finish the upgrade: no process of one version understands all of the other",
+        )
+    if each := package_versions(status.processes):
+        yield Finding(
+            Severity.WARNING,
+            f"processes of several versions of Towpath run at once: {each}",
+            "this is ordinary during an upgrade; after it replace the older ones, which status shows by their package_version",
         )
 
 

@@ -212,6 +212,16 @@ CASES: Sequence[tuple[str, Status, list[tuple[Severity, str]]]] = (
         [(WARNING, "processes speak different versions of the protocol: 2 processes version 1, 1 process version 2")],
     ),
     (
+        "mixed versions of the package",
+        with_processes(interface(package_version="0.2.0"), worker(package_version="0.2.0"), worker("w-1", machine="m")),
+        [(WARNING, "processes of several versions of Towpath run at once: 2 of '0.2.0', 1 of an earlier version")],
+    ),
+    (
+        "a worker that a stranger has written",
+        with_processes(interface(package_version="0.2.0"), worker(), worker("w-1", package_version="0.2.0")),
+        [],
+    ),
+    (
         "one process lacks the key of the others",
         with_processes(interface(encryption="k2 k1"), worker(encryption="k1")),
         [(ERROR, "1 process cannot decrypt what another one sends: worker-0")],
@@ -257,7 +267,7 @@ def test_a_state_that_cannot_be_read_is_a_finding_itself() -> None:
 def test_leases_of_strangers_harm_no_finding() -> None:
     """P12. Every field may be of any type, and a name may be made of control characters."""
     odd: list[Any] = [None, True, 0, -1.5, "x", "\x1b[2J", [], {}, {"http": "3"}, "y" * 10_000]
-    fields = "role name app version blocked_s lag_ms free draining gives_way encryption mixed_apps pid machine".split()
+    fields = "role name app version blocked_s lag_ms free draining gives_way encryption mixed_apps pid machine package_version".split()
     for value in odd:
         for role in ("worker", "interface", value):
             lease = {**dict.fromkeys(fields, value), "node": "odd.\x07", "role": role}
