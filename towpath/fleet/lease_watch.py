@@ -22,10 +22,11 @@ REPORTED_AFTER_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The processes to kill now, and the lines to log."""
+    """The processes to kill now, and the lines to log: what is wrong, and what is in order again."""
 
     kill: tuple[int, ...] = ()
-    log: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    recoveries: tuple[str, ...] = ()
 
 
 class LeaseStage(Enum):
@@ -77,17 +78,17 @@ class LeaseWatch:
         """The processes to kill and the lines to log now. workers, interfaces: the processes that run. ready: those that have a lease."""
         processes = {**workers, **interfaces}
         self._keep(frozenset(processes.values()))
-        kill, log = [], []
+        kill, warnings, recoveries = [], [], []
         for name, pid in processes.items():
             if pid in ready:
-                log += self._has_lease(name, pid)
+                recoveries += self._has_lease(name, pid)
             elif ready.isdisjoint(processes.values()):
                 self._absences.pop(pid, None)
             elif text := self._judge(name, pid, self.timeout_s if name in workers else 0.0, now):
-                log.append(text)
+                warnings.append(text)
                 if self._absences[pid].stage is LeaseStage.KILLED:
                     kill.append(pid)
-        return Verdict(tuple(kill), tuple(log))
+        return Verdict(tuple(kill), tuple(warnings), tuple(recoveries))
 
     def _keep(self, pids: frozenset[int]) -> None:
         self._were_ready &= pids

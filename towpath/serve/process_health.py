@@ -66,7 +66,9 @@ class ProcessHealth:
         self._leases_due_at = time.monotonic() + (LEASES_POLL_S if ready else LEASES_RETRY_S)
         running = {kind: _running(fleet, seen) for kind, fleet in fleets.items()}
         verdict = self._leases.poll(running[WORKER], running[INTERFACE], ready, now)
-        for text in verdict.log:
+        for text in verdict.warnings:
+            log_warning(text)
+        for text in verdict.recoveries:
             log(text)
         for process in filter(None, map(Identity.of, verdict.kill)):
             process.send(signal.SIGKILL)

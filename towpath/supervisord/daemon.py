@@ -56,7 +56,21 @@ def _run(supervisord: Any, asked: dict[str, Any]) -> None:
         as_it_is(self)
 
     supervisord.Supervisor.runforever = runforever
+    _keep_exit_statuses()
     supervisord.main(["-n", "-c", asked["configuration"]])
+
+
+def _keep_exit_statuses() -> None:
+    """Keep the exit status of a process that leaves too early as well: supervisor forgets it, and would report 0."""
+    from supervisor.process import Subprocess, decode_wait_status
+
+    as_it_is = Subprocess.finish
+
+    def finish(self: Any, pid: int, status: int) -> None:
+        as_it_is(self, pid, status)
+        self.exitstatus = decode_wait_status(status)[0]
+
+    Subprocess.finish = finish
 
 
 def _receive() -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ class Serve:
 
     def poll(self, now: float, ready: frozenset[int], pid: int = WORKER) -> Verdict:
         verdict = self.watch.poll({"worker-0": pid}, {"interface-0": INTERFACE}, ready, now)
-        self.said += verdict.log
+        self.said += (*verdict.warnings, *verdict.recoveries)
         return verdict
 
 
@@ -44,7 +44,7 @@ def test_a_worker_that_goes_on_begins_anew() -> None:
     serve = Serve()
     serve.poll(1.0, frozenset({INTERFACE}))
     serve.poll(50.0, frozenset({INTERFACE}))
-    serve.poll(51.0, ALL)
+    assert serve.poll(51.0, ALL) == Verdict(recoveries=("worker-0 has its lease again",))
     assert not serve.poll(100.0, frozenset({INTERFACE})).kill
     assert serve.said[1:] == ["worker-0 has its lease again"]
 

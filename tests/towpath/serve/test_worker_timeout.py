@@ -44,7 +44,8 @@ def test_a_stuck_worker_and_a_frozen_one_are_replaced_and_the_log_says_why(tmp_p
     """
     file = tmp_path / "env"
     file.write_text("TOWPATH_WORKER_TIMEOUT=1000\n")
-    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=("--env-file", str(file))) as server:
+    options = ("--env-file", str(file), "--log-format", "json")
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
         file.write_text("TOWPATH_WORKER_TIMEOUT=2\n")
         assert towpath(server, "reload").returncode == 0
         first = served_by(server)
@@ -57,6 +58,8 @@ def test_a_stuck_worker_and_a_frozen_one_are_replaced_and_the_log_says_why(tmp_p
         assert second != first
         os.kill(second, signal.SIGSTOP)
         server.wait_for_log("worker-1 had no lease for 2 s: killed")
+        (killed,) = [json.loads(line) for line in server.log.splitlines() if "for 2 s: killed" in line]
+        assert killed["level"] == "WARNING"  # an alarm may be bound to it
         wait_until(lambda: served_by(server) not in (first, second), "another worker serves", server=server)
 
 

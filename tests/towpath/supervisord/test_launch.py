@@ -18,6 +18,7 @@ from tests.support.facts import wait_until
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.conf import Plan
 from towpath.supervisord.launch import Launch
+from towpath.supervisord.rpc import Supervisor
 from towpath.system.processes import Identity
 
 NUMBER = supervisord_conf.DESCRIPTORS_CLOSED_BELOW + 7
@@ -76,6 +77,19 @@ def test_it_starts_the_first_processes_without_being_asked(configured: Configure
     environment = {**os.environ, "LEFT": str(path.parent / "left")}
     with ended(Launch().run(path, environment, ["interface-0", "worker-1"], None)):
         wait_until(lambda: left(path) == {"interface-0", "worker-1"}, "the first processes are there")
+
+
+def test_the_exit_status_of_a_process_that_leaves_at_once_is_the_true_one(configured: Configured) -> None:
+    """supervisor forgets it if the process has not lived for a second, and would report 0."""
+    path = configured()
+    (path.parent / "program.py").write_text("import os; os._exit(9)")
+    with ended(Launch().run(path, os.environ, ["worker-0"], None)):
+        supervisor = Supervisor(path.parent)
+
+        def how_it_left() -> set[str]:
+            return {each.end for each in supervisor.processes() or () if each.name == "worker-0"}
+
+        wait_until(lambda: how_it_left() == {"left with exit status 9"}, "it has left")
 
 
 def test_its_processes_get_the_given_environment_alone_and_the_descriptor_under_its_number(
