@@ -114,7 +114,8 @@ class InterfaceServer:
         measurement = Measurement(self._context.health.paths)
         self._context.measure(measurement)
         self._client_bytes = measurement.client_bytes
-        self._dispatcher.measure_waits(measurement.queue_wait.observe, measurement.without_worker.observe)
+        waits = (measurement.queue_wait, measurement.without_worker, measurement.client_paused)
+        self._dispatcher.measure_waits(*(histogram.observe for histogram in waits))
         admin.observe(
             ObservedProcess(
                 node=self._dispatcher.node,

@@ -36,7 +36,7 @@ class Metric:
 IDENTITY, READY, STOPPING, CONNECTED = "identity", "ready", "stopping", "redis_connected"
 LOOP_LAG, LOOP_DELAY = "loop_lag_s", "loop_delay"
 RESPONSES, RESPONSE_START, CLIENT_BYTES = "responses", "response_start", "client_bytes"
-QUEUE_WAIT, WITHOUT_WORKER = "queue_wait", "without_worker"
+QUEUE_WAIT, WITHOUT_WORKER, CLIENT_PAUSED = "queue_wait", "without_worker", "client_paused"
 #: The figure that has the counters.
 COUNTERS = "counters"
 
@@ -62,6 +62,10 @@ METRICS = (
     Metric(
         "towpath_websocket_without_worker_seconds", Kind.HISTOGRAM, INTERFACE, WITHOUT_WORKER,
         "how long open WebSockets had no worker: at a hand-off, or after a death until the next worker took them",
+    ),
+    Metric(
+        "towpath_client_paused_seconds", Kind.HISTOGRAM, INTERFACE, CLIENT_PAUSED,
+        "how long a client was not read, since its application took no more, or no worker had it yet",
     ),
     Metric("towpath_groups", Kind.GAUGE, INTERFACE, "groups", "groups with members among the connections"),
     Metric("towpath_group_members", Kind.GAUGE, INTERFACE, "group_members", "members of all groups, among the connections"),

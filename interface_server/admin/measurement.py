@@ -9,7 +9,14 @@ from time import monotonic
 from typing import Any
 
 from channel_layer.admin.histogram import Histogram
-from channel_layer.admin.metrics import CLIENT_BYTES, QUEUE_WAIT, RESPONSE_START, RESPONSES, WITHOUT_WORKER
+from channel_layer.admin.metrics import (
+    CLIENT_BYTES,
+    CLIENT_PAUSED,
+    QUEUE_WAIT,
+    RESPONSE_START,
+    RESPONSES,
+    WITHOUT_WORKER,
+)
 from interface_server.admin.client_bytes import ClientBytes
 from interface_server.http.interfaces import MeasuredExchange
 
@@ -26,6 +33,7 @@ class Measurement:
         self._response_start = Histogram()
         self.queue_wait = Histogram()
         self.without_worker = Histogram()
+        self.client_paused = Histogram()
         self.client_bytes = ClientBytes()
 
     @property
@@ -36,6 +44,7 @@ class Measurement:
             RESPONSE_START: self._response_start,
             QUEUE_WAIT: self.queue_wait,
             WITHOUT_WORKER: self.without_worker,
+            CLIENT_PAUSED: self.client_paused,
             CLIENT_BYTES: self.client_bytes,
         }
 

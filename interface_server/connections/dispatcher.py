@@ -57,6 +57,10 @@ _OF_OWNER: Final[dict[int, Callable[[UpstreamConnection, list[Any]], None]]] = {
 }
 
 
+def _unmeasured(_seconds: float) -> None:
+    """Measure nothing: there is no admin port."""
+
+
 class Dispatcher:
     """The dispatcher of one interface server: a `Backend` for the clients' side, a `Receiver` for the node."""
 
@@ -78,6 +82,7 @@ class Dispatcher:
         self.post: Callable[[str, packets.Packet], None] = self.node.post
         self.acquire_peer: Callable[[str], None] = self.node.acquire_peer
         self.release_peer: Callable[[str], None] = self.node.release_peer
+        self.pause_over: Callable[[float], None] = _unmeasured
         dropped = DroppedMessages(self.counters)
         self.deliveries = Deliveries(
             self._connections, self.counters, dropped, self.on_packets, settings.ws_push_bytes_max
@@ -103,11 +108,17 @@ class Dispatcher:
         }
         self._timer: asyncio.TimerHandle | None = None
 
-    def measure_waits(self, on_wait: Callable[[float], None], on_wait_of_open: Callable[[float], None]) -> None:
+    def measure_waits(
+        self,
+        on_wait: Callable[[float], None],
+        on_wait_of_open: Callable[[float], None],
+        on_pause: Callable[[float], None],
+    ) -> None:
         """Call `on_wait` with the seconds that a connection has waited on a shared channel, whenever a worker has taken one.
 
-        on_wait_of_open: the same of an open WebSocket, which waited for its next owner.
+        on_wait_of_open: the same of an open WebSocket, which waited for its next owner. on_pause: see `ConnectionServices.pause_over`.
         """
+        self.pause_over = on_pause
 
         def adopted(sender: str, packet: list[Any]) -> None:
             began_at = self._timeouts.began_at(packet[1])

@@ -28,6 +28,8 @@ class ConnectionServices(Protocol):
     """Counts a connection that is shared with the worker of this name, and watches that worker."""
     release_peer: Callable[[str], None]
     """Counts one connection less: it goes on without this worker."""
+    pause_over: Callable[[float], None]
+    """Told for how many seconds a client was not read, when it is read again."""
     name: str
     """Of this process, in front of the `!` of its reply channels."""
     counters: Counter[str]

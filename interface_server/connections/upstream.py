@@ -6,6 +6,7 @@ properties that forward to it would be calls on the way of every request.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Final
 
 from channel_layer.messaging.channel_writer import ChannelWriter, Outcome
@@ -48,7 +49,7 @@ _LOST: Final = Order.LOST
 class UpstreamConnection:
     """One connection: an `Upstream` for its client, a `QueuedConnection` for the queue, a `Recipient` for groups."""
 
-    __slots__ = ("client", "connection", "entry_id", "leaving", "packed_bytes", "reading_paused", "services", "writer")
+    __slots__ = ("client", "connection", "entry_id", "leaving", "packed_bytes", "paused_s", "services", "writer")
 
     def __init__(
         self, services: ConnectionServices, client: Client, number: int, request: Request, window: int
@@ -59,7 +60,7 @@ class UpstreamConnection:
         self.writer: ChannelWriter  # the way on which it was queued last
         self.entry_id: bytes | None = None  # on the shared channel, once it is known
         self.packed_bytes, self.leaving = 0, LOST
-        self.reading_paused = False  # the client's side was asked to stop reading
+        self.paused_s = 0.0  # when the client's side was asked to stop reading (monotonic); 0.0 while it reads
 
     @property
     def channel(self) -> str:
@@ -86,8 +87,8 @@ class UpstreamConnection:
                 return True
         elif connection.may_read:
             return True
-        self.services.counters["paused.client"] += not self.reading_paused
-        self.reading_paused = True
+        self.services.counters["paused.client"] += not self.paused_s
+        self.paused_s = self.paused_s or monotonic()
         return False
 
     def delivered(self, size_bytes: int) -> None:
@@ -104,7 +105,7 @@ class UpstreamConnection:
         """See `Upstream.leave`."""
         self.leaving = (code, reason)
         if code != ABNORMAL and self.connection.has_undelivered_events and not self.services.draining:
-            self.client, self.reading_paused = ClosedClient(self), True
+            self.client, self.paused_s = ClosedClient(self), monotonic()
             # What was on its way when it closed takes no part of the window any more.
             self.connection.incoming.consumed = self.connection.delivered_bytes
             return
@@ -280,10 +281,11 @@ class UpstreamConnection:
         """Send what may go, then let the client's side read on: the owner or its credit has changed."""
         while (packet := self.connection.next_waiting()) is not None:
             self._post(packet)
-        if self.reading_paused and isinstance(self.client, ClosedClient):
+        if self.paused_s and isinstance(self.client, ClosedClient):
             self.client.disconnect_if_delivered()
-        elif self.reading_paused and self.connection.may_read:
-            self.reading_paused = False
+        elif self.paused_s and self.connection.may_read:
+            self.services.pause_over(monotonic() - self.paused_s)
+            self.paused_s = 0.0
             self.client.resume()
 
     def apply(self, trigger: Trigger) -> None:
@@ -298,8 +300,7 @@ class UpstreamConnection:
         connection = self.connection
         if action is Action.OPEN_AGAIN:
             self.services.queue.put_again(self)
-            if self.reading_paused:
-                self.flow()
+            self.flow()
             return
         if action is Action.AWAIT:
             self.services.queue.await_outcome(self)
@@ -323,7 +324,7 @@ class UpstreamConnection:
             self.client.adopted()
         if connection.epoch > 1:
             self.delivered(0)  # sends credit for what the client has taken between two owners, if it is enough
-        if connection.waiting or self.reading_paused:
+        if connection.waiting or self.paused_s:
             self.flow()
 
     def _end(self, action: Action, end_reason: EndReason | None) -> None:

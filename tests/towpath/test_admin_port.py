@@ -43,6 +43,10 @@ async def application(scope, receive, send):
         time.sleep(4)
     elif scope["path"] == "/wait":
         await asyncio.sleep(2)
+    elif scope["path"] == "/late":
+        await asyncio.sleep(0.3)
+        while (await receive()).get("more_body"):
+            pass
     elif scope["path"] == "/large":
         await send({"type": "http.response.start", "status": 200, "headers": []})
         for _ in range(64):
@@ -184,6 +188,9 @@ def test_what_waits_and_what_is_queued_again_is_counted_by_its_reason(project: P
         eager.sendall(b"POST /wait HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n" + bytes(900_000))
         wait_until(lambda: event(first, "paused", "client") >= 1, "the client waits for the application")
         eager.close()
+        assert httpx.post(f"{server.url}/late", content=bytes(1_000_000), timeout=20).status_code == 200
+        assert value(first, "towpath_client_paused_seconds_count") >= 1, "the pause is over"
+        assert 0.1 < value(first, "towpath_client_paused_seconds_sum") < 10
         assert event(first, "peers", "dead") == 0
         with asking(f"{server.url}/wait") as statuses:
             wait_until(lambda: value(port, "towpath_connections_adopted_total") >= 3, "the worker has it")
