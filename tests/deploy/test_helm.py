@@ -59,7 +59,9 @@ def test_its_settings_are_those_of_the_base() -> None:
     assert chart["data"] == base
 
 
-@pytest.mark.parametrize(("source", "overlay"), [("helm hpa", "production"), ("helm keda", "keda")])
+@pytest.mark.parametrize(
+    ("source", "overlay"), [("helm hpa", "production"), ("helm keda", "keda"), ("helm channels", "channel-workers")]
+)
 def test_it_has_an_object_for_each_of_the_overlays(source: str, overlay: str) -> None:
     """By kind; the Secret is brought there, too, and the number of the rollout stands in the Deployment."""
     chart = sorted(each["kind"] for each in render(source))

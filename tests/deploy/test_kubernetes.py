@@ -53,7 +53,7 @@ def test_the_url_of_redis_is_a_file_of_a_secret(source: str) -> None:
     """P9. A variable would keep a password until the pod is replaced."""
     manifests = render(source)
     secrets = of_kind(manifests, "Secret")
-    for pod in (pods(manifests)[name] for name in ("interface", "worker")):
+    for pod in (pods(manifests)[name] for name in ours(manifests)):
         (container,) = pod["containers"]
         path = variables(manifests, container)["TOWPATH_REDIS_URL_FILE"]
         (mounted,) = (each for each in container["volumeMounts"] if path == f"{each['mountPath']}/url")
@@ -170,7 +170,7 @@ def test_a_node_can_be_drained_and_pods_leave_it_one_by_one(source: str) -> None
     budgets = of_kind(manifests, "PodDisruptionBudget").values()
     assert all(each["spec"]["maxUnavailable"] == 1 for each in budgets)
     covered = [selected(manifests, each["spec"]["selector"]["matchLabels"]) for each in budgets]
-    assert sorted(name for each in covered for name in each) == ["interface", "worker"]
+    assert sorted(name for each in covered for name in each) == sorted(ours(manifests))
 
 
 @pytest.mark.parametrize("source", SOURCES)

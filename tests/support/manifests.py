@@ -26,7 +26,7 @@ TOOLS: Final = ROOT / "build" / "kubernetes"
 
 Manifest = dict[str, Any]
 
-OVERLAYS: Final = ("base", "overlays/development", "overlays/production", "overlays/keda")
+OVERLAYS: Final = ("base", "overlays/development", "overlays/production", "overlays/keda", "overlays/channel-workers")
 REDIS: Final = {"url": "redis://redis.example.com:6379/0"}
 EVERYTHING: Final[Mapping[str, Any]] = {
     "image": {"repository": "registry.example.com/shop", "tag": "7"},
@@ -59,10 +59,19 @@ def with_autoscaler(kind: str) -> dict[str, Any]:
     return {**EVERYTHING, "worker": {**EVERYTHING["worker"], "autoscaling": {"by": kind}}}
 
 
+CHANNEL_WORKERS: Final[Mapping[str, Any]] = {
+    "redis": {"existingSecret": "redis"},
+    "networkPolicy": {"enabled": True},
+    "channelWorkers": [
+        {"name": "worker", "app": "shop.background:application", "channels": ["thumbnails"], "autoscaling": {"minReplicas": 2}},
+    ],
+}  # fmt: skip
+
 HELM_VALUES: Final[Mapping[str, Mapping[str, Any]]] = {
     "helm": {"redis": REDIS},
     "helm hpa": with_autoscaler("hpa"),
     "helm keda": with_autoscaler("keda"),
+    "helm channels": CHANNEL_WORKERS,
 }
 SOURCES: Final = (*OVERLAYS, *HELM_VALUES)
 #: Kinds that Kubernetes itself does not know.
@@ -127,7 +136,12 @@ def containers(manifests: list[Manifest]) -> dict[str, Manifest]:
 
 def ours(manifests: list[Manifest]) -> dict[str, Manifest]:
     """The containers that run a command of Towpath."""
-    return {name: container for name, container in containers(manifests).items() if name in ("interface", "worker")}
+    return {name: each for name, each in containers(manifests).items() if name != "redis"}
+
+
+def command_of(container: Manifest) -> str:
+    """The command of Towpath that a container runs: interface or worker."""
+    return str(container["args"][0])
 
 
 def variables(manifests: list[Manifest], container: Manifest) -> dict[str, str]:
