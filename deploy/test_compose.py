@@ -229,8 +229,9 @@ def test_stop_ends_every_process_by_itself(compose: Compose) -> None:
     assert len(ended) >= 3
 
 
+#: With a library that the image does not have.
 SHOP = """
-import click
+import humanize
 
 
 async def application(scope, receive, send):
@@ -240,11 +241,14 @@ async def application(scope, receive, send):
 """
 
 
-def test_an_application_of_ones_own_is_a_short_dockerfile_and_two_variables(compose: Compose, tmp_path: Path) -> None:
+def test_an_application_of_ones_own_is_a_dockerfile_of_three_lines_and_two_variables(
+    compose: Compose, tmp_path: Path
+) -> None:
     """As README shows it."""
     (dockerfile,) = re.findall(r"```dockerfile\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    assert dockerfile.count("\n") == 3
     (tmp_path / "Dockerfile").write_text(dockerfile)
-    (tmp_path / "requirements.txt").write_text("click\n")
+    (tmp_path / "requirements.txt").write_text("humanize\n")
     (tmp_path / "shop.py").write_text(SHOP)
     compose.image, compose.app = f"towpath-shop-{os.getpid()}", "shop"
     docker("build", "--tag", compose.image, str(tmp_path))
