@@ -26,6 +26,7 @@ NO_RETRY_STATUS = STARTUP_FAILURE
 STARTED_AFTER_S = 1
 
 FILE_NAME, SOCKET_NAME = "supervisord.conf", "supervisord.sock"  #: in the run folder
+NUMBER = "\0"  #: stands for the number of a slot, whose expansion is the only one of ours: no path or APP contains it
 REDIS, INTERFACE, WORKER = "redis", "interface", "worker"
 
 
@@ -96,6 +97,7 @@ def _supervisord(plan: Plan) -> str:
         ("logfile_maxbytes", "0"),
         ("loglevel", "warn"),
         ("pidfile", f"{plan.run_dir}/pids/.supervisord"),
+        ("childlogdir", plan.run_dir),  # its default is this folder too, and a `%` in that is not doubled
         ("minfds", str(DESCRIPTORS_CLOSED_BELOW)),
         *([("user", plan.user)] if plan.user else []),
     ]) + "\n" + _section("unix_http_server", [
@@ -125,10 +127,10 @@ def _interface(plan: Plan) -> str:
     return _section(f"{'fcgi-program' if plan.socket else 'program'}:{INTERFACE}", [
         ("command", shlex.join((*plan.command, "interface", "--fd", str(descriptor)))),
         *place,
-        ("process_name", f"{INTERFACE}-%(process_num)d"),
+        ("process_name", f"{INTERFACE}-{NUMBER}"),
         ("numprocs", str(len(interface_slots(plan)))),
         ("priority", "30"),
-        *_alive(f"{INTERFACE}-%(process_num)d", plan.graceful_interface_s + KILL_AFTER_S, plan),
+        *_alive(f"{INTERFACE}-{NUMBER}", plan.graceful_interface_s + KILL_AFTER_S, plan),
         ("autostart", "false"),
     ])  # fmt: skip
 
@@ -136,11 +138,11 @@ def _interface(plan: Plan) -> str:
 def _worker(plan: Plan) -> str:
     return _section(f"program:{WORKER}", [
         ("command", shlex.join((*plan.command, "worker", plan.app))),
-        ("process_name", f"{WORKER}-%(process_num)d"),
+        ("process_name", f"{WORKER}-{NUMBER}"),
         ("numprocs", str(len(worker_slots(plan)))),
         *_directory(plan),
         ("priority", "20"),
-        *_alive(f"{WORKER}-%(process_num)d", plan.graceful_worker_s + KILL_AFTER_S, plan),
+        *_alive(f"{WORKER}-{NUMBER}", plan.graceful_worker_s + KILL_AFTER_S, plan),
         ("autostart", "false"),
     ])  # fmt: skip
 
@@ -165,7 +167,7 @@ def _alive(
         ("stopwaitsecs", str(math.ceil(min(stop_s, 10**8)))),
         ("killasgroup", "false" if plan.worker_in_our_group else "true"),
         ("redirect_stderr", "true"),
-        ("stdout_logfile", f"{plan.run_dir}/logs/{log}"),
+        ("stdout_logfile", f"{_once_expanded(plan.run_dir)}/logs/{log}"),  # supervisor expands this entry twice
         ("stdout_logfile_maxbytes", "0"),
     ]
 
@@ -179,7 +181,12 @@ def _can_be_written(text: str) -> bool:
 
 
 def _value(text: str) -> str:
-    """A value in the form that the format needs: `%` doubled, except in our expansion. Comments cannot be quoted."""
+    """A value in the form that the format needs. Comments cannot be quoted."""
     if not _can_be_written(text):
         raise StartFailure(f"{text!r} cannot be written into supervisord's configuration")
-    return text.replace("%", "%%").replace("%%(process_num)d", "%(process_num)d")
+    return _once_expanded(text).replace(NUMBER, "%(process_num)d")
+
+
+def _once_expanded(text: str) -> str:
+    """What supervisor's expansion turns into `text`."""
+    return text.replace("%", "%%")

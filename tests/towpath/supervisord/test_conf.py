@@ -62,6 +62,7 @@ def test_a_percent_sign_in_a_path_is_no_expansion() -> None:
     """supervisord expands `%(…)s` in its values."""
     text = supervisord_conf.render(dataclasses.replace(PLAN, run_dir="/tmp/50%s"))
     assert "file=/tmp/50%%s/supervisord.sock" in text
+    assert "stdout_logfile=/tmp/50%%%%s/logs/worker-%(process_num)d" in text  # expanded twice
 
 
 def test_workers_enter_the_folder_of_serve_by_its_name_if_the_format_can_hold_it() -> None:

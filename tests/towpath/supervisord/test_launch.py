@@ -92,6 +92,19 @@ def test_the_exit_status_of_a_process_that_leaves_at_once_is_the_true_one(config
         wait_until(lambda: how_it_left() == {"left with exit status 9"}, "it has left")
 
 
+def test_percent_signs_in_the_path_of_the_run_folder_mean_nothing(
+    configured: Configured, tmp_path: Path, short_path: Path
+) -> None:
+    """supervisord expands some of its values twice, and one that is not in its file."""
+    folder = short_path / "50%s %(process_num)d"
+    for name in ("pids", "logs"):
+        (folder / name).mkdir(parents=True)
+    path = configured(run_dir=str(folder)).rename(folder / supervisord_conf.FILE_NAME)
+    with ended(Launch().run(path, {**os.environ, "LEFT": str(tmp_path / "left")}, ["worker-0"], None)):
+        wait_until(lambda: (tmp_path / "left" / "worker-0").exists(), "the first process is there")
+        assert (folder / "logs" / "worker-0").exists()
+
+
 def test_its_processes_get_the_given_environment_alone_and_the_descriptor_under_its_number(
     configured: Configured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
