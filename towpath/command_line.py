@@ -59,7 +59,9 @@ def _run(call: Call) -> int:
 
 def _unknown_option(error: click.NoSuchOption) -> click.ClickException:
     """The error with the message for an option of another server, or of another command of ours."""
-    text = foreign_options.answer(error.option_name)
+    command = error.ctx.command if error.ctx is not None else click.Command("serve")
+    known = {flag for param in command.params for flag in (*param.opts, *param.secondary_opts)}
+    text = foreign_options.answer_of(error.option_name, command.name or "", known)
     commands = [] if text else options.commands_of(error.option_name)
     if commands and error.ctx is not None:
         text = f"not an option of `towpath {error.ctx.command.name}`, but of {' and '.join(commands)}"

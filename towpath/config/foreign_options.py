@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+SERVE = "serve"
+
 NO_TLS = "there is no TLS here yet; put a proxy that does TLS in front"
 NO_HTTP2 = "there is no HTTP/2 here yet; put a proxy that speaks it in front"
 BIND = "use --host and --port, or --uds for a unix socket"
@@ -164,12 +166,33 @@ ANSWERS = {
 
 #: gunicorn's names that are understood, as they mean exactly what ours do.
 BINDS, WORKERS = ("--bind", "-b"), "-w"
+START_MORE = "this is one process; start another one beside it, or let `towpath serve --workers` start them"
+FIND = "a running `serve` is found by its --port, --uds or --run-dir"
+OPTION, OTHER_COMMAND = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*"), re.compile(r"`towpath [^`]*`")
 HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\s]*)(?::(?P<port>\d{1,5}))?")
 
 
 def answer(option: str) -> str | None:
     """The message for `option`; None if those servers do not have it either."""
     return NO_TLS if option.startswith("--ssl-") else ANSWERS.get(option)
+
+
+def answer_of(option: str, command: str, known: Collection[str]) -> str | None:
+    """The message for `option` of this command, which has the options `known`. It advises no option that would be the next error."""
+    text = _elsewhere(option, command, known) or answer(option)
+    advised = OPTION.findall(OTHER_COMMAND.sub("", text or ""))
+    if command != SERVE and text and advised and not set(advised) & set(known):
+        return f"not an option of `towpath {command}`; for `towpath serve`: {text}"
+    return text
+
+
+def _elsewhere(option: str, command: str, known: Collection[str]) -> str | None:
+    """The message about what is understood where the command has our options for it, for a command that has not."""
+    if option in BINDS and "--host" not in known:
+        return FIND if "--port" in known else "a worker listens nowhere; `towpath serve` and `towpath interface` do"
+    if option == WORKERS and "--workers" not in known:
+        return START_MORE if command in ("worker", "interface") else "`towpath scale worker=N` changes their number"
+    return None
 
 
 def understood(arguments: Sequence[str], known: Collection[str]) -> list[str]:

@@ -69,6 +69,33 @@ def test_they_are_left_alone_where_the_command_has_no_such_option() -> None:
     assert understood(["-b", "x:80", "-w", "4"], {"--threads"}) == ["-b", "x:80", "-w", "4"]
 
 
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("worker app -w 2", "-w: this is one process; start another one"),
+        ("interface -w 2", "-w: this is one process; start another one"),
+        ("status -w 2", "-w: `towpath scale worker=N` changes their number"),
+        ("worker app -b :80", "-b: a worker listens nowhere"),
+        ("status -b :80", "-b: a running `serve` is found by its --port, --uds or --run-dir"),
+        (
+            "interface -k gthread",
+            "-k: not an option of `towpath interface`; for `towpath serve`: there is one class",
+        ),
+        (
+            "worker app --endpoint x",
+            "--endpoint: not an option of `towpath worker`; for `towpath serve`: use --host",
+        ),
+        ("worker app --check-config", "--check-config: `towpath config` shows the settings"),
+    ],
+)
+def test_the_message_names_no_option_that_the_command_does_not_have(
+    words: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The advice would be the next error."""
+    assert command_line.run(words.split(), lambda: None) == 2
+    assert f"Error: {text}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["0.0.0.0:http", "0.0.0.0:65536", "a b", "", "unix:", "fd://x", "::1"])
 def test_what_is_no_address_is_named_with_what_would_be_one(text: str) -> None:
     with pytest.raises(ValueError, match=r"^-b .*is no address such as 0\.0\.0\.0:8000"):
