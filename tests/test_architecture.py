@@ -274,6 +274,7 @@ SHELLS = (
     "interface_server/http1/registry.py",
     "interface_server/http1/request_reader.py",
     "interface_server/http1/response_writer.py",
+    "interface_server/access_log/refusal_log.py",
     "interface_server/queue/concurrency_log.py",
     "interface_server/queue/queue_log.py",
     "interface_server/transport/addresses.py",

@@ -164,7 +164,7 @@ class Dispatcher:
         self.deliveries.check_timeouts()
         if self._own is not None:
             self._own.listed(self.node.peer_leases)
-        self._queue_log.check(now)
+        self._queue_log.check(now, self.counters["queue.timeout"], self.node.takes_packets)
         since_renewal_s = self.node.since_last_renewal_s(now)
         held = (upstream.connection for upstream in self._connections.values())
         for connection in connections_to_end_after_outage(held, since_renewal_s, self._settings):

@@ -15,6 +15,7 @@ from time import gmtime, strftime
 from interface_server.access_log.access_log import AccessLog
 from interface_server.access_log.access_writer import AccessWriter
 from interface_server.access_log.observed_backend import ObservedBackend
+from interface_server.access_log.refusal_log import refusal_logs
 from interface_server.connections.interfaces import Backend
 from interface_server.http.default_headers import DefaultHeaders
 from interface_server.http.health import Health
@@ -94,6 +95,8 @@ class ServerContext:
         context.ticker.add(context.slow.check)
         context.ticker.add(context.half_closed.check)
         context.ticker.add(context.uploads.check)
+        for refusal_log in refusal_logs(counters):
+            context.ticker.add(refusal_log.check)
         if settings.limit_concurrency:
             concurrency_log = ConcurrencyLog(settings.limit_concurrency)
             context.ticker.add(lambda now: concurrency_log.check(context.full(), now))

@@ -14,6 +14,8 @@ from interface_server.queue.queue_timeouts import QueueTimeouts
 log: Final = logging.getLogger("towpath.interface")
 
 LONG_S: Final = 1.0  #: a wait that is logged
+OF_WORKERS: Final = "no worker is there, or all are full or slow"
+OF_REDIS: Final = "Redis is away, or refuses what it is sent"
 
 
 class QueueLog:
@@ -22,13 +24,25 @@ class QueueLog:
     def __init__(self, timeouts: QueueTimeouts) -> None:
         self._timeouts = timeouts
         self._condition = LastingCondition(0.0)  # a wait has lasted by itself
+        self._over = 0  # how many waits were over before it began
 
-    def check(self, now: float) -> None:
-        """now: monotonic seconds."""
+    def check(self, now: float, over: int, redis_takes: bool) -> None:
+        """now: monotonic seconds. over: how many waits have lasted too long, by now. redis_takes: it takes what is sent."""
         longest_s = self._timeouts.longest_s(now)
         news = self._condition.observe(longest_s > LONG_S, now)
+        if news is News.BEGAN:
+            self._over = over
         if news is News.ENDED:
-            log.warning("workers take what is queued again, after %.0f s", self._condition.lasted_s(now))
+            text = (
+                "no connection waits for a worker any more, after %.0f s; %d had waited too long by then (--queue-wait)"
+            )
+            log.warning(text, self._condition.lasted_s(now), over - self._over)
         elif news is not None:
-            text = "%d connections wait for a worker, the first of them for %.0f s: no worker is there, or all are full or slow"
-            log.warning(text, len(self._timeouts), longest_s)
+            count = len(self._timeouts)
+            who = "1 connection waits for a worker" if count == 1 else f"{count} connections wait for a worker"
+            log.warning(
+                "%s, the first of them for %.0f s: %s",
+                who,
+                longest_s,
+                OF_WORKERS if redis_takes else OF_REDIS,
+            )
