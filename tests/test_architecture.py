@@ -102,6 +102,7 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
         "towpath/command_line.py",
         "towpath/commands/failures.py",
         "towpath/commands/group.py",
+        "towpath/commands/listen_options.py",
         "towpath/commands/processes.py",
         "towpath/commands/requests.py",
         "towpath/commands/running_serve.py",

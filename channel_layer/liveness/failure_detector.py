@@ -295,7 +295,7 @@ class FailureDetector:
             self._outbox.drop_marked(node)
             self._mark_gone(node)
         for node in dead:
-            if node not in self._left:
+            if node not in self._left and node not in self._dead:  # else it is known, and about to be processed
                 log.warning("the lease of %s is over", node)
                 self.announce("dead", node)
             self.confirm_dead(node)

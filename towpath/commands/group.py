@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from channel_layer.process.log_setup import NoLogConfig
-from towpath.commands import version
+from towpath.commands import listen_options, version
 from towpath.config import foreign_options, unknown_variables, value_sources
 from towpath.config.option_row import INTERFACE, PROCESSES
 from towpath.errors import BadSetting, StartFailure
@@ -52,6 +52,8 @@ class Command(click.Command):
         rest = super().parse_args(ctx, args)
         if rest and not ctx.resilient_parsing:
             ctx.fail(f"{' '.join(rest)!r} is too much here: {_what_is_taken(self)}")
+        if not ctx.resilient_parsing:
+            listen_options.choose(ctx)
         if ctx.command.name in PROCESSES and not ctx.resilient_parsing and not ctx.params.get("check"):
             self._warn_of_mistyped_variables()
         return rest
@@ -105,6 +107,8 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does it, with a hint if an APP or another server's command stands where the subcommand belongs."""
         app = args[1:] if args[0] in SERVE_ELSEWHERE else args if {":", "."} & {*args[0]} else None
+        if args[0] == "restart":
+            ctx.fail("No such command 'restart'. Did you mean: towpath reload")
         if app is not None:
             ctx.fail(f"No such command {args[0]!r}. Did you mean: towpath serve {' '.join(app) or 'APP'}")
         return super().resolve_command(ctx, args)

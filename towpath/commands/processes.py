@@ -37,6 +37,8 @@ from towpath.system.paused_collector import collector_paused
 #: pages of HTML are for its other protocols and for handshakes.
 UNUSED_BY_INTERFACE = ("http.cookiejar", "cffi", "autobahn.wamp", "autobahn.wamp.types", "hyperlink", "html")
 
+WITH_RELOAD_ONLY = ("reload_dir", "reload_include", "reload_exclude")
+
 if TYPE_CHECKING:  # watchfiles is imported under --reload only
     from channel_layer.settings import RedisSettings
     from towpath.rollout.code_reload import Watched
@@ -206,6 +208,9 @@ def _find_redis(values: Values, settings: RedisSettings) -> None:
 
 def _watched(values: Values) -> Watched | None:
     if not values["reload"]:
+        for name in WITH_RELOAD_ONLY:
+            if values[name]:
+                click.echo(f"towpath: --{name.replace('_', '-')} has no effect without --reload", err=True)
         return None
     from towpath.rollout.code_reload import Watched
 

@@ -169,6 +169,7 @@ BINDS, WORKERS = ("--bind", "-b"), "-w"
 START_MORE = "this is one process; start another one beside it, or let `towpath serve --workers` start them"
 FIND = "a running `serve` is found by its --port, --uds or --run-dir"
 OPTION, OTHER_COMMAND = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*"), re.compile(r"`towpath [^`]*`")
+ADDRESS = ("--host", "--port", "--uds", "--fd")
 HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\s]*)(?::(?P<port>\d{1,5}))?")
 
 
@@ -202,7 +203,7 @@ def understood(arguments: Sequence[str], known: Collection[str]) -> list[str]:
     """
     found: list[str] = []
     rest = iter(arguments)
-    bound = ""
+    bound, named = "", []
     for argument in rest:
         if argument == "--":
             return [*found, argument, *rest]
@@ -216,11 +217,16 @@ def understood(arguments: Sequence[str], known: Collection[str]) -> list[str]:
                     f"{flag} {value}: there is one address, and it is {bound} already; a second `interface` can have this one"
                 )
             bound = value
-            found += _address(flag, value)
+            address = _address(flag, value)
+            found += address
+            named += address[::2]
         elif flag == WORKERS and "--workers" in known:
             found += ["--workers"] if value is None else ["--workers", value]
         else:
             found.append(argument)
+            named.append(flag)
+        if bound and (twice := next((each for each in ADDRESS if named.count(each) > 1), None)):
+            raise ValueError(f"{BINDS[0]} {bound} and {twice} both say where to listen; give one of them")
     return found
 
 
@@ -240,7 +246,7 @@ def _address(flag: str, text: str) -> list[str]:
     if kind == "fd" and rest.startswith("//") and rest[2:].isdigit():
         return ["--fd", rest[2:]]
     match = HOST_AND_PORT.fullmatch(text.removeprefix("tcp://"))
-    if match is None or not text or int(match["port"] or 0) > 65535:
+    if match is None or not text or text.isdecimal() or int(match["port"] or 0) > 65535:
         raise ValueError(
             f"{flag} {text}: {text!r} is no address such as 0.0.0.0:8000, [::]:8000 or unix:/run/site.sock"
         )

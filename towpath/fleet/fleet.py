@@ -196,12 +196,13 @@ class Fleet:
             self._count = self._expected  # what started beside it may stay
             self._fail_scaling(why)
             return why
+        sentence = f"{why}; the old ones stay"
         for job in self._jobs:
             if job.count is None and self.still_here(job):
-                job.fail(why)
+                job.fail(sentence)
         self._old.clear()
         self._requests_ignored_until = now + REQUESTS_IGNORED_S
-        return f"{why}; the old ones stay"
+        return sentence
 
     def _fail_scaling(self, why: str) -> None:
         for job in self._jobs:

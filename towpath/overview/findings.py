@@ -219,9 +219,10 @@ def _waits(status: Status) -> Found:
     for queue in _connection_queues(status):
         if queue.depth and queue.age_s >= WAITED_S:
             what = "request" if queue.channel == CHANNEL_OF_KIND["http"] else "WebSocket"
+            wait = "1 waits" if queue.depth == 1 else f"{queue.depth} wait"
             yield Finding(
                 Severity.ERROR if queue.age_s >= WAITED_LONG_S else Severity.WARNING,
-                f"the oldest {what} has waited for {queue.age_s:.0f} s, and {queue.depth} wait in {queue.channel}",
+                f"the oldest {what} has waited for {queue.age_s:.0f} s, and {wait} in {queue.channel}",
                 "start more workers; if theirs are free, look for a blocked event loop among them",
             )
 

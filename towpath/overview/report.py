@@ -77,7 +77,11 @@ def as_table(status: Status, rates: Rates = NO_RATES, findings: Sequence[Finding
         for lease in sorted(status.processes, key=_order)
     ]
     lines = [*_finding_lines(findings)]
-    lines += _table(_columns(rows), rows) if rows else ["no process is alive"]
+    lines += (
+        _table(_columns(rows), rows)
+        if rows
+        else ["no process has a lease" if status.redis.refusal else "no process is alive"]
+    )
     queues = [_queue_row(queue, rates) for queue in status.queues]
     lines += ["", *_table(tuple(_queue_row(Queue("", 0, 0.0), rates)), queues)]
     counted = _counted(status)

@@ -48,13 +48,13 @@ class Operations:
         self._report_to_all(text)
 
     def report_error(self, text: str) -> None:
-        """The same for what has failed."""
+        """The same for what has failed. An operation that it is the answer to gets it as that."""
         self._log_error(text)
         self._report_to_all(text)
 
     def _report_to_all(self, text: str) -> None:
         for operation in self._under_way:
-            for request in operation.requests:
+            for request in operation.requests if operation.failure != text else ():
                 request.report(text)
 
     def answer_finished(self) -> None:

@@ -47,7 +47,7 @@ def prepare(settings: InterfaceSettings) -> ListenAddress:
         inherited = _inherited(settings.fd)
         return ListenAddress(_label(inherited), descriptor=_hand_down(inherited))
     if settings.uds is not None:
-        path = Path(settings.uds).absolute()
+        path = unix_sockets.one_path(settings.uds)
         allowed = permissions(settings.uds_permissions, check_unix(path))
         return ListenAddress(f"unix:{path}", supervised=f"unix://{path}", permissions=allowed)
     family, address = _resolve(settings.host, settings.port)
@@ -65,7 +65,7 @@ def check(settings: InterfaceSettings) -> None:
     if settings.fd is not None or settings.reuse_port or settings.port == 0:
         return
     if settings.uds is not None:
-        check_unix(Path(settings.uds))
+        check_unix(unix_sockets.one_path(settings.uds))
         return
     family, address = _resolve(settings.host, settings.port)
     _bind(family, address, settings).close()

@@ -77,7 +77,7 @@ def default_path(port: int, uds: str | None, fd: int | None) -> Path:
     port: the actual one, also if any free port was asked for. fd: of an inherited socket, which has a name if it has no address.
     """
     if uds:
-        name = f"uds{Path(uds).absolute()}".replace("/", "-")
+        name = f"uds{unix_sockets.one_path(uds)}".replace("/", "-")
     elif fd is not None and not port:
         name = f"fd-{fd}"
     else:

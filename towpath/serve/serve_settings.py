@@ -13,6 +13,7 @@ from towpath.config import option_values, options
 from towpath.runtime.listen_address import ListenAddress
 from towpath.runtime.run_dir import RunDir
 from towpath.supervisord.conf import Plan
+from towpath.system import unix_sockets
 
 if TYPE_CHECKING:  # watchfiles is imported under --reload only
     from towpath.rollout.code_reload import Watched
@@ -67,7 +68,7 @@ class ServeSettings:
     @property
     def socket_path(self) -> Path | None:
         """The path of the unix socket to listen on, if one was given."""
-        return Path(self.values["uds"]).absolute() if self.values.get("uds") else None
+        return unix_sockets.one_path(self.values["uds"]) if self.values.get("uds") else None
 
     @property
     def process_options(self) -> Mapping[str, Any]:

@@ -26,8 +26,9 @@ class Launch:
         self._channel, its_end = socket.socketpair()
         with its_end:
             self._process = subprocess.Popen(
+                # Its configuration is UTF-8 whatever the locale is.
                 # Warnings of its own code are of no use here; with PYTHONWARNINGS=error they would end every call of it.
-                [sys.executable, "-P", "-W", "ignore", str(PROGRAM)],
+                [sys.executable, "-P", "-X", "utf8", "-W", "ignore", str(PROGRAM)],
                 stdin=its_end.fileno(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

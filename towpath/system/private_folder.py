@@ -82,7 +82,7 @@ class PrivateFolder:
     def read(self, name: str) -> str:
         """The text of a file; OSError if it is none."""
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self.descriptor)
-        with os.fdopen(descriptor) as file:
+        with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise OSError(errno.EINVAL, "it is not a file")
             return file.read()
@@ -93,8 +93,8 @@ class PrivateFolder:
         draft = f"{above}{slash}.{last}.{os.getpid()}.draft"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            with os.fdopen(os.open(draft, flags, 0o600, dir_fd=self.descriptor), "w") as file:
-                file.write(text)
+            with os.fdopen(os.open(draft, flags, 0o600, dir_fd=self.descriptor), "wb") as file:
+                file.write(text.encode(errors="surrogateescape"))  # a path may contain any byte
             os.rename(draft, name, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
         except OSError:  # a full disk: nothing of it stays
             with contextlib.suppress(OSError):

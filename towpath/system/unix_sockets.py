@@ -11,6 +11,12 @@ from towpath.errors import BadSetting
 SOCKET_PATH_BYTES_MAX = 107 if sys.platform == "linux" else 103
 
 
+def one_path(path: str) -> Path:
+    """The absolute path of a unix socket, the same one however it was written."""
+    written = Path(path).absolute()
+    return written.parent.resolve() / written.name if ".." in written.parts else written
+
+
 def fits(path: Path) -> bool:
     """True if a unix socket can have this path."""
     return len(os.fsencode(path.absolute())) <= SOCKET_PATH_BYTES_MAX

@@ -96,7 +96,7 @@ def test_the_message_names_no_option_that_the_command_does_not_have(
     assert f"Error: {text}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["0.0.0.0:http", "0.0.0.0:65536", "a b", "", "unix:", "fd://x", "::1"])
+@pytest.mark.parametrize("text", ["0.0.0.0:http", "0.0.0.0:65536", "a b", "", "unix:", "fd://x", "::1", "8198"])
 def test_what_is_no_address_is_named_with_what_would_be_one(text: str) -> None:
     with pytest.raises(ValueError, match=r"^-b .*is no address such as 0\.0\.0\.0:8000"):
         understood(["-b", text], KNOWN)
@@ -106,6 +106,10 @@ def test_a_second_address_is_refused() -> None:
     """gunicorn would listen on both."""
     with pytest.raises(ValueError, match="there is one address, and it is a:1 already"):
         understood(["-b", "a:1", "--bind", "b:2"], KNOWN)
+
+
+def test_a_host_by_bind_and_its_port_are_one_address() -> None:
+    assert understood("-b 10.0.0.1 --port 80".split(), KNOWN) == "--host 10.0.0.1 --port 80".split()
 
 
 def test_an_address_reaches_the_server_and_a_wrong_one_ends_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -94,7 +94,7 @@ def test_a_successor_without_a_lease_replaces_nobody() -> None:
         it.poll()
     assert it.alive == ["worker-0", "worker-1"]
     it.now = START_TIMEOUT_S + 1
-    assert it.do(job).failure == "worker-1 was not ready within 150 s"
+    assert it.do(job).failure == "worker-1 was not ready within 150 s; the old ones stay"
     it.poll()
     assert it.alive == it.fleet.current == ["worker-0"]
 
@@ -103,7 +103,7 @@ def test_who_cannot_start_ends_it_and_the_old_ones_stay() -> None:
     """A mistake in the code costs no connection, and the reason is logged."""
     it = Supervisord(2)
     it.broken = {"worker-2"}
-    assert it.do(it.fleet.replace_all()).failure == "worker-2 could not start: no database"
+    assert it.do(it.fleet.replace_all()).failure == "worker-2 could not start: no database; the old ones stay"
     assert it.fleet.current == it.alive == ["worker-0", "worker-1"]
     it.poll()
     assert it.states["worker-2"] == STOP
@@ -332,7 +332,7 @@ def test_who_ends_while_it_starts_is_not_tried_again(again: Process, how: str) -
         fleet.advance({"worker-0": old, "worker-1": process}, frozenset({1}), 0.0)
         assert not job.over
     commands = fleet.advance({"worker-0": old, "worker-1": again}, frozenset({1, 8}), 0.0)
-    assert job.failure == f"worker-1 {how} while it started"
+    assert job.failure == f"worker-1 {how} while it started; the old ones stay"
     assert commands.stop == ("worker-1",)
     assert fleet.current == ["worker-0"]
 

@@ -157,6 +157,16 @@ def test_every_place_to_listen_at_has_a_folder_of_its_own(
     assert run_dir.default_path(*place) == Path(f"/tmp/towpath-{os.getuid()}") / name
 
 
+def test_a_unix_socket_has_one_folder_however_its_path_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`status` may be asked from another folder than `serve` was started in."""
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    names = {run_dir.default_path(0, uds, None) for uds in ("../x.sock", str(tmp_path / "x.sock"))}
+    assert len(names) == 1
+
+
 def test_a_serve_with_a_run_folder_of_its_own_is_found_by_its_place(tmp_path: Path) -> None:
     """As long as it runs; the last one counts, and nothing is left."""
     place, first, last = tmp_path / "t" / "80", tmp_path / "first", tmp_path / "last"

@@ -151,3 +151,19 @@ def test_the_runtime_folder_of_another_user_is_not_our_default(monkeypatch: pyte
     assert run_dir.default_path(80, None, None) == shared / "towpath" / "80"
     given_away(shared)
     assert run_dir.default_path(80, None, None) == Path("/tmp/towpath-0/80")
+
+
+def test_any_text_is_written_and_read_in_any_locale(tmp_path: Path) -> None:
+    """A path may contain bytes that are no UTF-8; in an ASCII locale each other byte is one of them."""
+    code = """
+import sys
+from pathlib import Path
+from towpath.system.private_folder import PrivateFolder
+folder = PrivateFolder.open(Path(sys.argv[1]))
+folder.write("file", sys.argv[2])
+folder.write("file", folder.read("file"))
+"""
+    ascii_locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    text = "sp\u00e4t \udcff"
+    subprocess.run([sys.executable, "-c", code, tmp_path, text], env=environment(ascii_locale), check=True)
+    assert (tmp_path / "file").read_bytes() == text.encode(errors="surrogateescape")
