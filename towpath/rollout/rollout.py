@@ -9,6 +9,7 @@ fleet.py decides the order; here supervisord starts and stops processes, and req
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,8 @@ from towpath.runtime.process_table import ProcessTable
 from towpath.status.lease_reader import LeaseReader
 from towpath.supervisord.conf import WORKER
 from towpath.supervisord.process import Process
+
+SILENT_S = 3.0  #: a command that prints nothing for longer looks as if it hung
 
 
 class Rollout:
@@ -40,6 +43,7 @@ class Rollout:
         self._fleets = fleets
         self._reload = reload
         self._operations = operations
+        self._report_silence_at: float | None = None  # while no process has a lease
 
     @property
     def busy(self) -> bool:
@@ -110,8 +114,21 @@ class Rollout:
     def _step_all(self, seen: Mapping[str, Process], now: float) -> None:
         awaits = any(fleet.awaits_leases for fleet in self._fleets.values())
         ready = self._lease_reader.ready_pids() if awaits else frozenset()
+        self._report_silence(awaits and not ready, now)
         for fleet in self._fleets.values():
             self._step(fleet, seen, ready, now)
+
+    def _report_silence(self, is_silent: bool, now: float) -> None:
+        """Report once that a start waits for Redis: only a lease shows that a process is ready."""
+        if not is_silent:
+            self._report_silence_at = None
+        elif self._report_silence_at is None:
+            self._report_silence_at = now + SILENT_S
+        elif now >= self._report_silence_at:
+            self._report_silence_at = math.inf
+            self._operations.report(
+                "waiting for Redis: it shows no process of this `serve`, so none is known to be ready"
+            )
 
     def _step(self, fleet: Fleet, seen: Mapping[str, Process], ready: frozenset[int], now: float) -> None:
         commands = fleet.advance(seen, ready, now)

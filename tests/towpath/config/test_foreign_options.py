@@ -138,3 +138,8 @@ def test_an_option_that_a_message_names_exists(text: str) -> None:
     """Advice that leads to the next error is worse than none."""
     named = {word.strip(",;:.)`") for word in text.split() if word.startswith("--")}
     assert named <= OURS | {"--check"}  # of `worker` alone
+
+
+def test_a_restart_is_a_reload(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.run(["restart"], lambda: None) == 2
+    assert "Did you mean: towpath reload" in capsys.readouterr().err
