@@ -68,6 +68,7 @@ class Node:
         self._own_lease = OwnLease(settings.lease_ttl_s)
         observer = _Observer(self, receiver)
         self._commands = ManagedConnection(context.address, "commands", self._connected, self._disconnected)
+        self._commands.sharing(context.outage)
         self._inbox = Inbox(context, observer)
         self._outbox = Outbox(context, self._inbox_missing, receiver.on_unsent)
         self._groups = PubSub(context, observer, self._commands)

@@ -81,7 +81,7 @@ class ChannelReader:
         self._interval_ms = min(consumer.pending_ms, INTERVAL_MS_MAX)
         self._kind = kind
         self._on_malformed = on_malformed
-        self.managed = ManagedConnection(context.address, f"channel {channel}", self._connected)
+        self.managed = ManagedConnection(context.address, f"channel {channel}", self._connected).sharing(context.outage)
         self._loop = asyncio.get_running_loop()
         self._rejections = RejectionLog(log, f"to read {self._stream}")
         self._reading = False

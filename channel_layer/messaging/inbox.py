@@ -62,7 +62,7 @@ class Inbox:
         self._unpack_batch = context.encryption.batch_reader(self._key)
         self._observer = observer
         self._on_packets = observer.on_packets  # bound once, since it is called for each batch
-        self.managed = ManagedConnection(context.address, "inbox", self._connected)
+        self.managed = ManagedConnection(context.address, "inbox", self._connected).sharing(context.outage)
         self._rejections = RejectionLog(log, "to make or read the inbox")
         self._made: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._last_id = b"0-0"

@@ -8,6 +8,7 @@ from typing import Final
 from channel_layer.encryption.encryption import Encryption
 from channel_layer.protocol.keys import Keys
 from channel_layer.redis.address_file import AddressSource, address_source
+from channel_layer.redis.outage import Outage
 from channel_layer.settings import RedisSettings
 
 #: All keys but leases outlive their owner by twice the longest wait, and by a minute at least.
@@ -25,6 +26,7 @@ class NodeContext:
     address: AddressSource
     settings: RedisSettings
     encryption: Encryption = field(kw_only=True, compare=False)
+    outage: Outage = field(default_factory=Outage, kw_only=True, compare=False)  #: of its connections to Redis
 
     @classmethod
     def of(cls, name: str, role: str, settings: RedisSettings) -> NodeContext:

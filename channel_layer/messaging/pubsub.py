@@ -61,6 +61,7 @@ class PubSub:
 
     def __init__(self, context: NodeContext, observer: PubSubObserver, commands: Commands) -> None:
         self.managed = ManagedConnection(context.address, "groups", self._connected, self._lost, self._pushed)
+        self.managed.sharing(context.outage)
         self._observer = observer
         self._commands = commands
         self._sequences = GroupSequences()

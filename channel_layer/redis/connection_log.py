@@ -1,5 +1,8 @@
 """Logs the loss of one connection to Redis with its reason: at once, again while it lasts, and its return.
 
+A node has several connections, which an outage takes away together. Then one line tells the loss of the first, and one the return
+of the last; lines of the others are for debugging.
+
 A connection that is ended on purpose returns at once and is not logged, unless two checks have found it missing. No I/O but the
 log: `now` is monotonic, in seconds.
 """
@@ -10,6 +13,7 @@ import logging
 from enum import Enum, auto
 
 from channel_layer.protocol.illegal_move import legal_move
+from channel_layer.redis.outage import Outage
 
 log = logging.getLogger("towpath.redis")
 
@@ -39,12 +43,14 @@ MOVES = {
 class ConnectionLog:
     """The log of the connection for one purpose (`what`)."""
 
-    __slots__ = ("_remind_at", "_since", "_state", "_what", "_why")
+    __slots__ = ("_outage", "_since", "_state", "_what", "_why")
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, outage: Outage) -> None:
+        """outage: shared by the connections of one node."""
         self._what = what
+        self._outage = outage
         self._state = LossState.HERE
-        self._since = self._remind_at = 0.0
+        self._since = 0.0
         self._why = ""
 
     def expect_loss(self) -> None:
@@ -73,10 +79,15 @@ class ConnectionLog:
 
     def restored(self) -> None:
         """Record that a new connection is established."""
-        level = logging.INFO if self._state is LossState.REPORTED else logging.DEBUG
-        log.log(level, "connected to Redis again (%s)", self._what)
+        away = self._outage.over(self) if self._state is LossState.REPORTED else 0
+        which = self._what if away <= 1 else f"all {away} connections"
+        log.log(logging.INFO if away else logging.DEBUG, "connected to Redis again (%s)", which)
         if self._state is not LossState.HERE:
             self._enter(LossState.HERE)
+
+    def close(self) -> None:
+        """Log nothing any more: the connection is not wanted."""
+        self._outage.over(self)
 
     def _enter(self, state: LossState) -> None:
         """Move on to `state`. Raises IllegalMove if the table has no such move."""
@@ -84,10 +95,14 @@ class ConnectionLog:
 
     def _report(self, now: float) -> None:
         self._enter(LossState.REPORTED)
-        self._remind_at = now + FIRST_REMINDER_S
-        log.warning("lost the connection to Redis (%s): %s", self._what, self._why)
+        is_news = self._outage.lost(self)
+        if is_news:
+            self._outage.remind_at = now + FIRST_REMINDER_S
+        level = logging.WARNING if is_news else logging.DEBUG
+        log.log(level, "lost the connection to Redis (%s): %s", self._what, self._why)
 
     def _remind(self, now: float) -> None:
-        if now >= self._remind_at:
-            self._remind_at = now + REMINDER_S
-            log.warning("no connection to Redis for %.0f s (%s): %s", now - self._since, self._what, self._why)
+        if now >= self._outage.remind_at and self._outage.is_first(self):
+            self._outage.remind_at = now + REMINDER_S
+            which = self._what + self._outage.others()
+            log.warning("no connection to Redis for %.0f s (%s): %s", now - self._since, which, self._why)

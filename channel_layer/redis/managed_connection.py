@@ -20,6 +20,7 @@ from channel_layer.redis.address_file import AddressSource
 from channel_layer.redis.blocking.primary_finder import Primary
 from channel_layer.redis.connection import OnAnswer, RedisConnection, connect
 from channel_layer.redis.connection_log import ConnectionLog
+from channel_layer.redis.outage import Outage
 from channel_layer.redis.reconnect import reconnect
 
 log = logging.getLogger("towpath.redis")
@@ -49,13 +50,18 @@ class ManagedConnection:
         self._on_down = on_down
         self._on_push = on_push
         self._task: asyncio.Task[None] | None = None
-        self._connection_log = ConnectionLog(what)
+        self._connection_log = ConnectionLog(what, Outage())
         self._closed = False
         self._check_timer: asyncio.TimerHandle | None = None
         self._followed: Primary | None = None
         self._failure: LayerUnavailable | None = None  # of the last attempt to reconnect
         self.connection: RedisConnection | None = None
         give_up_in_children(self)
+
+    def sharing(self, outage: Outage) -> ManagedConnection:
+        """Share one outage, for the log, with the other connections of a node. Returns this connection. Call it before `start`."""
+        self._connection_log = ConnectionLog(self._what, outage)
+        return self
 
     async def start(self) -> None:
         """Connect once; raises LayerUnavailable. After that a lost connection is replaced."""
@@ -64,6 +70,7 @@ class ManagedConnection:
     async def close(self) -> None:
         """End the connection for good."""
         self._closed = True
+        self._connection_log.close()
         if self._check_timer is not None:
             self._check_timer.cancel()
         if self._task is not None:

@@ -87,6 +87,10 @@ def test_a_redis_that_takes_no_more_clients_is_waited_for(own_redis: RedisServer
         wait_until(lambda: 200 in asking.after(back), "who has asked all the while is answered")
         wait_until(lambda: len(others(client)) >= standing, "all are there again")
         assert not asking.faults and {status for _, status in asking.answers} <= {200, 502, 503}
+        for server in (fleet.interface, fleet.worker):
+            server.wait_for_log("connected to Redis again (all ")
+            for once in ("lost the connection to Redis", "connected to Redis again"):
+                assert server.log.count(once) == 1, "one line for all connections of a process"
         logs = fleet.interface.log + fleet.worker.log
         assert "Traceback" not in logs and "IndexError" not in logs
 
