@@ -24,7 +24,6 @@ from channel_layer.liveness.lease import RENEWAL_INTERVAL_S, OwnLease
 from channel_layer.liveness.lease_facts import lease_facts
 from channel_layer.liveness.lease_renewal import FiguresWhileBlocked, LeaseRenewal, no_figures
 from channel_layer.messaging.channel_reader import ChannelReader, EntryConsumer
-from channel_layer.messaging.channel_writer import ChannelWriter
 from channel_layer.messaging.inbox import Inbox
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.messaging.outbox import Outbox
@@ -84,12 +83,14 @@ class Node:
         self._sentinels = SentinelWatch(context.address, self._follow)
         self._lease = LeaseRenewal(context, lease_facts(context), _RenewalObserver(self))
         self.figures = self._lease.figures
-        # Bound once, since each is called for each connection or message.
+        # Methods of the parts; most are called for each connection or message.
         self.acquire_peer, self.release_peer = self._peers.acquire, self._peers.release
         self.is_gone, self.is_certainly_gone = self._peers.is_gone, self._peers.is_certainly_gone
         self.read_inbox_up = self._peers.read_inbox_up
         self.suspect = self._peers.suspect
         self.take = self._channels.take
+        self.channel_writer, self.requeue_writer = self._channels.channel_writer, self._channels.requeue_writer
+        self.worker_channel_writer = self._channels.worker_channel_writer
         self.before_flush, self.flush = self._outbox.before_flush, self._outbox.flush
         self.post_long, self.send_alone = self._outbox.post_long, self._outbox.send_alone
         self.publish = self._groups.publish
@@ -200,18 +201,6 @@ class Node:
             raise refusal(error)(f"Redis refused {command[0]}: {error}") from error
 
     # -- shared channels
-
-    def channel_writer(self, channel: str) -> ChannelWriter:
-        """The writer for a shared channel, which refuses connections beyond the channel's capacity."""
-        return self._channels.channel_writer(channel)
-
-    def requeue_writer(self, channel: str) -> ChannelWriter:
-        """A writer for a shared channel that is never full, for connections that are bounded elsewhere."""
-        return self._channels.requeue_writer(channel)
-
-    def worker_channel_writer(self, channel: str, worker: str) -> ChannelWriter:
-        """The writer for the channel beside `channel` that one worker reads. Abandon it when that worker is dead."""
-        return self._channels.worker_channel_writer(channel, worker)
 
     async def read_channel(self, channel: str, consumer: EntryConsumer) -> ChannelReader:
         """Read a shared channel from now on. Raises LayerUnavailable."""
