@@ -1,6 +1,6 @@
 """When to log a condition that lasts: at its beginning, each minute, and at its end.
 
-It begins when every check for `begins_after_s` has found it, and ends when none has for `ENDS_AFTER_S`. So what comes and goes between
+It begins when every check for `begins_after_s` has found it, and ends when none has for `ends_after_s`. So what comes and goes between
 two checks is one condition, and not a hundred lines.
 
 No I/O: the caller checks a few times a second, and passes `now` (monotonic seconds).
@@ -25,10 +25,11 @@ class News(Enum):
 class LastingCondition:
     """One condition, which does not hold at first."""
 
-    __slots__ = ("_begins_after_s", "_changes_at", "_holds", "_logged_at", "_since")
+    __slots__ = ("_begins_after_s", "_changes_at", "_ends_after_s", "_holds", "_logged_at", "_since")
 
-    def __init__(self, begins_after_s: float) -> None:
+    def __init__(self, begins_after_s: float, ends_after_s: float = ENDS_AFTER_S) -> None:
         self._begins_after_s = begins_after_s
+        self._ends_after_s = ends_after_s
         self._holds = False
         self._since = self._logged_at = 0.0
         self._changes_at: float | None = None  # since when each check has found the opposite
@@ -40,7 +41,7 @@ class LastingCondition:
             return self._again(now) if holds else None
         if self._changes_at is None:
             self._changes_at = now
-        if now - self._changes_at < (self._begins_after_s if holds else ENDS_AFTER_S):
+        if now - self._changes_at < (self._begins_after_s if holds else self._ends_after_s):
             return None
         if holds:
             self._since, self._logged_at = self._changes_at, now

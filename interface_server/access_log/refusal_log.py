@@ -22,6 +22,7 @@ UNSERVED: Final = frozenset(
 #: Not the request's fault, or the application's own decision.
 NOT_INVALID: Final = UNSERVED | {"refused.response_timeout", "refused.no_descriptor"}
 INVALID_AFTER_S: Final = 3.0  #: a scanner's few requests are no news
+ENDS_AFTER_S: Final = 10.0  #: one refusal every few seconds is one condition, and not two lines for each
 
 
 def is_unserved(counter: str) -> bool:
@@ -43,7 +44,7 @@ class RefusalLog:
     ) -> None:
         """what: the sentence. belongs: chooses the counters by their names."""
         self._counters, self._what, self._belongs = counters, what, belongs
-        self._condition = LastingCondition(begins_after_s)
+        self._condition = LastingCondition(begins_after_s, ENDS_AFTER_S)
         self._holds = False
         self._before = self._counts()
         self._last = sum(self._before.values())
