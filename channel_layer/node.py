@@ -152,7 +152,8 @@ class Node:
     @property
     def takes_packets(self) -> bool:
         """True if Redis is reachable, and has refused no packets lately."""
-        return self._commands.connection is not None and not self._outbox.refused_lately
+        outbox = self._outbox
+        return self._commands.connection is not None and not (outbox.rejections.count and outbox.refused_lately)
 
     @property
     def era(self) -> str | None:
